@@ -1,0 +1,142 @@
+import { z } from 'zod';
+import { workerStates } from './records.ts';
+
+/** `call.<epoch>.<type>` answers with what became of the call. */
+export const callOutcome = z.object({
+  /** `sent`: Mesos answered 202. `refused`: certainly not applied. `unknown`: may have been applied. */
+  outcome: z.enum(['sent', 'refused', 'unknown']),
+  status: z.int().optional(),
+  message: z.string().optional(),
+});
+export type CallOutcome = z.infer<typeof callOutcome>;
+
+/** `tick`, once a second from the leading gateway: the time, and the levels as the gateway last set them. */
+export const tickMessage = z.object({
+  /** ms since 1970. */
+  time: z.number(),
+  epoch: z.int(),
+  gateway: z.string(),
+  /** Whether a subscription to Mesos stands. */
+  subscribed: z.boolean(),
+  /** Events of the present epoch that nobody took since the last tick: reconciliation is due. */
+  missed: z.int(),
+  /** When offers last came, REVIVE was last sent (ms; 0: not in this subscription). */
+  offersAt: z.number(),
+  revivedAt: z.number(),
+  /** REVIVEs sent since offers last came. */
+  revives: z.int(),
+  /** Whether the last of SUPPRESS and REVIVE was SUPPRESS. */
+  suppressed: z.boolean(),
+  /** Offers neither answered nor rescinded. */
+  lent: z.int(),
+});
+export type TickMessage = z.infer<typeof tickMessage>;
+
+/** `changed.<kind>.<id>`: a hint that a record was changed. */
+export const changedMessage = z.object({
+  id: z.string(),
+  state: z.string(),
+  op: z.string(),
+});
+export type ChangedMessage = z.infer<typeof changedMessage>;
+
+const session = z.string().min(1).max(200);
+
+/** `demand.recover`: a driver takes over Flink's side. */
+export const recoverMessage = z.object({ session, flinkVersion: z.string() });
+/** `demand.request`: one more worker; repeated until it is launched. `n` counts from 1 within the session. */
+export const requestMessage = z.object({
+  session,
+  n: z.int().min(1),
+  cpus: z.number().positive(),
+  /** Total process memory: the Mesos `mem`. */
+  memMb: z.number().positive(),
+  slots: z.int().min(1),
+  gpus: z.number().min(0).default(0),
+  /** `-Xmx… -Xms…`: ProcessMemoryUtils.generateJvmParametersStr. */
+  jvm: z.string(),
+  /** `key=value` one by one: TaskExecutorProcessUtils.generateDynamicConfigsStr. */
+  dynamic: z.array(z.string()),
+});
+/** `demand.release`: a worker is not needed any more. By worker id, or by the number of a request whose answer is not known. */
+export const releaseMessage = z.object({
+  session,
+  worker: z.string().optional(),
+  n: z.int().optional(),
+});
+/** `demand.confirm`: the driver has told Flink of these ends. */
+export const confirmMessage = z.object({ session, workers: z.array(z.string()).max(1000) });
+/** `demand.deregister`: Flink's cluster ends. */
+export const deregisterMessage = z.object({
+  session,
+  status: z.enum(['SUCCEEDED', 'FAILED', 'CANCELED', 'UNKNOWN']),
+  diagnostics: z.string(),
+});
+
+export const demandMessages = {
+  recover: recoverMessage,
+  request: requestMessage,
+  release: releaseMessage,
+  confirm: confirmMessage,
+  deregister: deregisterMessage,
+} as const;
+
+/** The answer to every `demand.*` of the driver. */
+export const demandAnswer = z.object({
+  /** `superseded`: another session holds Flink's side; the driver must report a fatal error. `refused`: see `message`. */
+  status: z.enum(['ok', 'superseded', 'refused']),
+  message: z.string().optional(),
+  /** For `request`: which worker serves it and how far it is. */
+  worker: z.string().optional(),
+  state: z.enum(workerStates).optional(),
+  /** For `recover`: the workers that live, launched at least. */
+  workers: z.array(z.object({ id: z.string(), state: z.enum(workerStates) })).optional(),
+});
+export type DemandAnswer = z.infer<typeof demandAnswer>;
+
+/** `demand.launched`: the ACCEPT for this request's worker is decided; Flink's registration time-out counts from here. */
+export const launchedMessage = z.object({ session, n: z.int(), worker: z.string() });
+/** `demand.ended`: a worker has ended; repeated until confirmed. */
+export const endedMessage = z.object({ session, worker: z.string(), why: z.string() });
+
+/** The commands of administrators: `nats pub drey.<cluster>.admin.<command> '<JSON>'`. */
+export const commands = {
+  /** Sets the number of workers (`drey.demand: fixed`). */
+  scale: z.strictObject({ workers: z.int().min(0).max(100_000) }),
+  /** Stops one worker; what needs it will ask for another. */
+  stop: z.strictObject({ worker: z.string().min(1) }),
+  /** Ends the cluster: every task, the framework, the records. */
+  teardown: z.strictObject({}),
+  /** Ends a hold after a person has looked. */
+  'release-hold': z.strictObject({}),
+} as const;
+export type CommandName = keyof typeof commands;
+
+/** The answer to a command. */
+export const commandAnswer = z.object({
+  ok: z.boolean(),
+  message: z.string(),
+});
+export type CommandAnswer = z.infer<typeof commandAnswer>;
+
+/** One line of the decision log. */
+export const decisionMessage = z.object({
+  at: z.number(),
+  function: z.string(),
+  copy: z.string(),
+  op: z.string(),
+  /** What was heard: kind and id of each event. */
+  heard: z.array(z.string()),
+  /** Paths written. */
+  wrote: z.array(z.string()),
+  /** Effects, as short lines. */
+  effects: z.array(z.string()),
+  /** About whom, and why. */
+  reasons: z.array(z.object({ about: z.string(), why: z.string() })),
+});
+export type DecisionMessage = z.infer<typeof decisionMessage>;
+
+/** JSON as bytes of a message. */
+export function encodeJson(value: unknown): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(value));
+}
