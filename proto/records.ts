@@ -14,6 +14,8 @@ export const frameworkRecord = z.looseObject({
   id: z.string(),
   /** Raised by the leading gateway before each SUBSCRIBE; calls of an older epoch find no listener. */
   epoch: z.int().min(0),
+  /** The first epoch of this id: workers launched before it belonged to a framework that Mesos removed. */
+  firstEpoch: z.int().optional(),
   /** Which gateway wrote the epoch. */
   gateway: z.string(),
   masterId: z.string().optional(),
@@ -110,8 +112,12 @@ export const workerRecord = z.looseObject({
 });
 export type WorkerRecord = z.infer<typeof workerRecord>;
 
-/** One Flink request, made in the worker's own transaction: a repeat finds the same worker. */
-export const requestRecord = z.looseObject({ ...record, worker: z.string() });
+/** One Flink request, made in the worker's own transaction: a repeat finds the same worker. Kept while its session lasts. */
+export const requestRecord = z.looseObject({
+  ...record,
+  /** Empty: it was released before it was heard of, and is never served. */
+  worker: z.string(),
+});
 export type RequestRecord = z.infer<typeof requestRecord>;
 
 /** Which driver session holds Flink's side; `past` sessions never take over again. */
@@ -131,10 +137,12 @@ export type FleetRecord = z.infer<typeof fleetRecord>;
 /** Workers that ended before they were running, and the back-off that follows. */
 export const launchesRecord = z.looseObject({
   ...record,
-  /** Times of failures in the present window. */
-  failures: z.array(z.number()),
+  /** The failures of the last minute: each worker counts once. */
+  failures: z.array(z.looseObject({ worker: z.string(), at: z.number() })),
   /** Nothing is launched before this time. */
   notBefore: z.number(),
+  /** Pauses made in a row: each is twice as long as the one before. */
+  pauses: z.int(),
 });
 export type LaunchesRecord = z.infer<typeof launchesRecord>;
 
@@ -159,6 +167,8 @@ export const reconcileRecord = z.looseObject({
   /** Workers past `launching` when the epoch's first round was made, and how many of them it ended. */
   asked: z.int(),
   lost: z.int(),
+  /** Every worker is asked about, also those that were spoken of in this epoch: events were missed. */
+  everyone: z.boolean(),
 });
 export type ReconcileRecord = z.infer<typeof reconcileRecord>;
 

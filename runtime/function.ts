@@ -1,4 +1,4 @@
-import type { BusMessage } from './bus/bus.ts';
+import type { BusMessage, Endpoint } from './bus/bus.ts';
 import type { Clock } from './clock.ts';
 import type { Store, StoreOp } from './store/store.ts';
 
@@ -62,6 +62,8 @@ export interface FunctionDefinition<State, Event, Effect> {
   perform(effect: Effect): Promise<readonly Event[]>;
   /** The path that a read barrier checks. */
   readonly barrier: string;
+  /** Questions that its micro service answers, besides what it hears. */
+  readonly endpoints?: readonly Endpoint[];
 }
 
 /** What every function process is given. */
