@@ -1,23 +1,34 @@
-import { setTimeout as pause } from 'node:timers/promises';
+/** How long to wait for a condition, and what to call it when it does not come. */
+export interface Patience {
+  readonly deadlineMs: number;
+  /** What is waited for; the error says it. */
+  readonly what: string;
+  readonly everyMs?: number;
+}
 
-/** Waits until `condition` holds (gives something truthy) and resolves to it. @throws when `deadlineMs` has passed. */
-export async function until<Result>(
-  condition: () => Result | Promise<Result>,
-  options: { readonly deadlineMs: number; readonly what: string },
-): Promise<Result> {
-  const end = performance.now() + options.deadlineMs;
+/**
+ * Waits until the condition gives something other than undefined, null or false, and resolves to it.
+ * An error thrown by the condition counts as "not yet"; the last one is the cause of the failure.
+ */
+export async function until<T>(
+  condition: () => T | Promise<T>,
+  patience: Patience,
+): Promise<NonNullable<Exclude<T, false>>> {
+  const deadline = performance.now() + patience.deadlineMs;
   let last: unknown;
   for (;;) {
     try {
-      const result = await condition();
-      if (result) return result;
-      last = result;
+      const value = await condition();
+      if (value !== undefined && value !== null && value !== false) {
+        return value as NonNullable<Exclude<T, false>>;
+      }
+      last = undefined;
     } catch (error) {
       last = error;
     }
-    if (performance.now() >= end) {
-      throw new Error(`not within ${options.deadlineMs} ms: ${options.what}`, { cause: last });
+    if (performance.now() > deadline) {
+      throw new Error(`not within ${patience.deadlineMs} ms: ${patience.what}`, { cause: last });
     }
-    await pause(20);
+    await new Promise((resolve) => setTimeout(resolve, patience.everyMs ?? 20));
   }
 }
