@@ -1,0 +1,128 @@
+import type { Life } from '../life.ts';
+import type { Random } from '../random.ts';
+import type { Ensemble, LogEntry, Server } from './ensemble.ts';
+
+/** One call of a client: served at the server, which gives what is handed back with the answer. */
+export type Call =
+  | { readonly kind: 'read'; serve(server: Server): () => void; lost(): void }
+  | {
+      readonly kind: 'write';
+      /** Proposes; undefined where the session is no more. */
+      propose(): LogEntry | undefined;
+      answer(entry: LogEntry): void;
+      lost(): void;
+    };
+
+/**
+ * One connection of a client to one server: calls are served in order, answers and watch events
+ * come in order, and what is under way when it breaks is lost or applied, as the seed says.
+ */
+export class StoreLink {
+  readonly server: Server;
+  alive = true;
+  readonly #ensemble: Ensemble;
+  readonly #life: Life;
+  readonly #random: Random;
+  readonly #saw: (zxid: number) => void;
+  readonly #waiting: Call[] = [];
+  readonly #unanswered = new Set<Call>();
+  #busy = false;
+  #answersAt = 0;
+  /** Whether a proposal that was under way when the link broke still arrives. */
+  #arrives = false;
+
+  constructor(
+    ensemble: Ensemble,
+    server: Server,
+    life: Life,
+    random: Random,
+    saw: (zxid: number) => void,
+  ) {
+    this.#ensemble = ensemble;
+    this.server = server;
+    this.#life = life;
+    this.#random = random;
+    this.#saw = saw;
+  }
+
+  call(call: Call): void {
+    this.#waiting.push(call);
+    this.#unanswered.add(call);
+    this.#next();
+  }
+
+  /** Breaks for both sides; what is lost is told by `forget`, when the client notices. */
+  cut(): void {
+    this.alive = false;
+    this.#arrives = this.#random.chance(0.5);
+  }
+
+  /** The client has noticed: nothing of what it waits for will be answered. */
+  forget(): void {
+    const lost = [...this.#unanswered];
+    this.#unanswered.clear();
+    for (const call of lost) call.lost();
+  }
+
+  #next(): void {
+    if (this.#busy || !this.alive || this.#waiting.length === 0) return;
+    this.#busy = true;
+    const delayMs = this.#random.span(0, this.#ensemble.weather.latencyMs);
+    this.#life.world.time.after(delayMs, () => {
+      const head = this.#waiting[0];
+      if (head?.kind === 'write') this.#write(head);
+      else this.#reads();
+    });
+  }
+
+  #reads(): void {
+    if (!this.alive) return;
+    const seen = this.server.applied;
+    const answers: (() => void)[] = [];
+    for (let head = this.#waiting[0]; head?.kind === 'read'; head = this.#waiting[0]) {
+      const call = head;
+      const hand = call.serve(this.server);
+      answers.push(() => {
+        if (this.#unanswered.delete(call)) hand();
+      });
+      this.#waiting.shift();
+    }
+    this.answer(() => {
+      this.#saw(seen);
+      for (const answer of answers) answer();
+    });
+    this.#busy = false;
+    this.#next();
+  }
+
+  #write(call: Extract<Call, { kind: 'write' }>): void {
+    this.#waiting.shift();
+    const agreeMs = this.#random.span(0, this.#ensemble.weather.agreeMs);
+    this.#life.world.time.after(agreeMs, () => {
+      if (!this.alive && !this.#arrives) return;
+      const entry = call.propose();
+      if (entry === undefined) return;
+      this.server.whenApplied(entry.zxid, () => this.#written(call, entry));
+    });
+  }
+
+  #written(call: Extract<Call, { kind: 'write' }>, entry: LogEntry): void {
+    if (!this.alive) return;
+    this.answer(() => {
+      this.#saw(entry.zxid);
+      if (this.#unanswered.delete(call)) call.answer(entry);
+    });
+    this.#busy = false;
+    this.#next();
+  }
+
+  /** Hands something to the client, after everything handed before it. */
+  answer(action: () => void): void {
+    const now = this.#life.world.time.now();
+    const at = now + this.#random.span(0, this.#ensemble.weather.latencyMs);
+    this.#answersAt = Math.max(this.#answersAt, at);
+    this.#life.world.time.after(this.#answersAt - now, () => {
+      if (this.alive) this.#life.deliver(action);
+    });
+  }
+}
