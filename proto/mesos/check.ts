@@ -4,6 +4,7 @@ import { depthLimit, type FieldLayout, type MessageLayout } from './layout.ts';
 
 /**
  * The values of a field that are to be written, checked in kind and number; none when it is absent.
+ * Those of a map are its entries.
  * @throws CodecError for a required field that is missing and for a value that the field cannot hold.
  */
 export function valuesOf(
@@ -20,6 +21,10 @@ export function valuesOf(
     if (message[rival] !== undefined) {
       throw new CodecError(layout.fullName, field.name, `set together with ${rival}`);
     }
+  }
+  if (field.map) {
+    if (isObject(value)) return Object.entries(value).map(([key, item]) => ({ key, value: item }));
+    throw new CodecError(layout.fullName, field.name, 'must be an object');
   }
   if (!field.repeated) {
     checkValue(layout, field, value);
@@ -48,6 +53,11 @@ export function isObject(value: unknown): value is Readonly<Record<string, unkno
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
+/** Whether a value is a text that UTF-8 can carry: no lone surrogate in it. */
+export function isText(value: unknown): value is string {
+  return typeof value === 'string' && value.isWellFormed();
+}
+
 function checkValue(layout: MessageLayout, field: FieldLayout, value: unknown): void {
   const wanted = mismatch(field, value);
   if (wanted !== undefined) {
@@ -58,7 +68,7 @@ function checkValue(layout: MessageLayout, field: FieldLayout, value: unknown): 
 function mismatch(field: FieldLayout, value: unknown): string | undefined {
   switch (field.kind) {
     case 'string':
-      return typeof value === 'string' ? undefined : 'a text';
+      return isText(value) ? undefined : 'a well-formed text';
     case 'double':
       return typeof value === 'number' ? undefined : 'a number';
     case 'bool':

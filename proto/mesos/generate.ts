@@ -81,6 +81,7 @@ function messagesBlock(root: protobuf.Root): string {
 
 function fieldLine(field: protobuf.Field): string {
   const type = fieldType(field);
+  if (field.map) return `readonly ${field.name}?: Readonly<Record<string, ${type}>> | undefined;`;
   if (field.repeated) return `readonly ${field.name}?: readonly ${type}[] | undefined;`;
   if (field.required) return `readonly ${field.name}: ${type};`;
   return `readonly ${field.name}?: ${type} | undefined;`;

@@ -1,5 +1,6 @@
-import { isObject, shown } from './check.ts';
+import { isObject, isText, shown } from './check.ts';
 import { CodecError } from './codec-error.ts';
+import { type Entries, setEntry } from './entries.ts';
 import { integerOfJson } from './integers.ts';
 import { depthLimit, type FieldLayout, type MessageLayout } from './layout.ts';
 
@@ -44,6 +45,7 @@ function readField(
   given: unknown,
   depth: number,
 ): unknown {
+  if (field.map) return readEntries(layout, field, given, depth);
   if (!field.repeated) return readValue(layout, field, given, depth);
   if (!Array.isArray(given)) throw new CodecError(layout.fullName, field.name, 'must be a list');
   const values: unknown[] = [];
@@ -52,6 +54,22 @@ function readField(
     if (value !== undefined) values.push(value);
   }
   return values.length === 0 ? undefined : values;
+}
+
+function readEntries(
+  layout: MessageLayout,
+  field: FieldLayout,
+  given: unknown,
+  depth: number,
+): Entries | undefined {
+  if (!isObject(given)) throw new CodecError(layout.fullName, field.name, 'must be an object');
+  const entries: Entries = {};
+  const pairs = Object.entries(given);
+  for (const [key, value] of pairs) {
+    const entry = readMessage(field.message(), { key, value }, depth + 1);
+    setEntry(entries, key, entry.value);
+  }
+  return pairs.length === 0 ? undefined : entries;
 }
 
 function readValue(
@@ -73,7 +91,7 @@ function readValue(
 function readScalar(field: FieldLayout, given: unknown): unknown {
   switch (field.kind) {
     case 'string':
-      return typeof given === 'string' ? given : undefined;
+      return isText(given) ? given : undefined;
     case 'double':
       return Number.isFinite(given) ? given : undefined;
     case 'bool':

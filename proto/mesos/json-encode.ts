@@ -1,5 +1,6 @@
 import { messageValue, valuesOf } from './check.ts';
 import { CodecError } from './codec-error.ts';
+import { type Entries, setEntry } from './entries.ts';
 import type { FieldLayout, MessageLayout } from './layout.ts';
 
 /** @throws CodecError when the value is not a whole message of this type. */
@@ -18,9 +19,19 @@ function jsonOfMessage(
     const values = valuesOf(layout, field, message);
     if (values.length === 0) continue;
     const items = values.map((item) => jsonOf(layout, field, item, depth));
-    json[field.name] = field.repeated ? items : items[0];
+    if (field.map) json[field.name] = jsonOfEntries(items);
+    else json[field.name] = field.repeated ? items : items[0];
   }
   return json;
+}
+
+function jsonOfEntries(items: readonly unknown[]): Entries {
+  const entries: Entries = {};
+  for (const item of items) {
+    const { key, value } = item as { readonly key: string; readonly value: unknown };
+    setEntry(entries, key, value);
+  }
+  return entries;
 }
 
 /** The value has been checked against the field's kind. */

@@ -23,6 +23,8 @@ export interface FieldLayout {
   readonly kind: Kind;
   readonly repeated: boolean;
   readonly required: boolean;
+  /** A map: an object here, repeated messages of `key` and `value` on the wire. */
+  readonly map: boolean;
   readonly wireType: number;
   /** Number and wire type as they stand before each value. */
   readonly tag: number;
@@ -87,34 +89,59 @@ function layoutOfType(type: protobuf.Type): MessageLayout {
   const fields = type.fieldsArray
     .map(layoutOfField)
     .sort((one, other) => one.number - other.number);
-  const layout: MessageLayout = {
-    fullName: type.fullName.slice(1),
-    fields,
-    required: fields.filter((field) => field.required),
-    byNumber: new Map(fields.map((field) => [field.number, field])),
-  };
+  const layout = layoutOfFields(type.fullName.slice(1), fields);
   layouts.set(type, layout);
   return layout;
 }
 
+function layoutOfFields(fullName: string, fields: readonly FieldLayout[]): MessageLayout {
+  return {
+    fullName,
+    fields,
+    required: fields.filter((field) => field.required),
+    byNumber: new Map(fields.map((field) => [field.number, field])),
+  };
+}
+
 function layoutOfField(field: protobuf.Field): FieldLayout {
+  const value = layoutOfValue(field);
+  if (!field.map) return value;
+  const entry = entryOf(field, value);
+  return { ...value, ...wireOf('message', field.id), map: true, message: () => entry };
+}
+
+function layoutOfValue(field: protobuf.Field): FieldLayout {
   const kind = kindOf(field);
-  const wireType = wireTypes[kind];
   const values = field.resolvedType instanceof protobuf.Enum ? field.resolvedType.values : {};
   const numberOfName = new Map(Object.entries(values));
   return {
     name: field.name,
-    number: field.id,
-    kind,
+    ...wireOf(kind, field.id),
     repeated: field.repeated,
     required: field.required,
-    wireType,
-    tag: field.id * 8 + wireType,
+    map: false,
     numberOfName,
     nameOfNumber: new Map([...numberOfName].map(([name, number]) => [number, name])),
     message: () => messageOf(field),
     rivals: (field.partOf?.oneof ?? []).filter((name) => name !== field.name),
   };
+}
+
+/** The message that carries one entry of a map. */
+function entryOf(field: protobuf.Field, value: FieldLayout): MessageLayout {
+  const fields: readonly FieldLayout[] = [
+    { ...value, name: 'key', ...wireOf('string', 1), required: true },
+    { ...value, name: 'value', ...wireOf(value.kind, 2), required: true },
+  ];
+  return layoutOfFields(field.fullName.slice(1), fields);
+}
+
+function wireOf(
+  kind: Kind,
+  number: number,
+): Pick<FieldLayout, 'kind' | 'number' | 'wireType' | 'tag'> {
+  const wireType = wireTypes[kind];
+  return { kind, number, wireType, tag: number * 8 + wireType };
 }
 
 function kindOf(field: protobuf.Field): Kind {

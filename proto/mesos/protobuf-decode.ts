@@ -1,5 +1,6 @@
 import protobuf from 'protobufjs/light.js';
 import { CodecError } from './codec-error.ts';
+import { type Entries, setEntry } from './entries.ts';
 import { numberOf64 } from './integers.ts';
 import { depthLimit, type FieldLayout, type MessageLayout } from './layout.ts';
 
@@ -53,12 +54,17 @@ function isPacked(field: FieldLayout, tag: number): boolean {
 }
 
 function readPacked(cursor: Cursor, field: FieldLayout, into: Fields, depth: number): void {
-  inside(cursor.reader, () => {
-    while (cursor.reader.pos < cursor.reader.len) readField(cursor, field, into, depth);
-  });
+  const { reader } = cursor;
+  const outerEnd = enter(reader);
+  while (reader.pos < reader.len) readField(cursor, field, into, depth);
+  reader.len = outerEnd;
 }
 
 function readField(cursor: Cursor, field: FieldLayout, into: Fields, depth: number): void {
+  if (field.map) {
+    readEntry(cursor, field, into, depth);
+    return;
+  }
   const value =
     field.kind === 'message'
       ? readNested(cursor, field, into, depth)
@@ -75,20 +81,27 @@ function readField(cursor: Cursor, field: FieldLayout, into: Fields, depth: numb
   else values.push(value);
 }
 
-function readNested(cursor: Cursor, field: FieldLayout, into: Fields, depth: number): Fields {
-  const { reader } = cursor;
-  // A message that comes in two parts is one message.
-  const earlier = field.repeated ? undefined : (into[field.name] as Fields | undefined);
-  const outerEnd = enter(reader);
-  const value = readMessage(cursor, field.message(), earlier ?? {}, depth + 1);
-  reader.len = outerEnd;
-  return value;
+function readEntry(cursor: Cursor, field: FieldLayout, into: Fields, depth: number): void {
+  const entry = readPiece(cursor, field.message(), {}, depth);
+  let entries = into[field.name] as Entries | undefined;
+  if (entries === undefined) {
+    entries = {};
+    into[field.name] = entries;
+  }
+  setEntry(entries, entry.key as string, entry.value);
 }
 
-function inside(reader: protobuf.Reader, read: () => void): void {
-  const outerEnd = enter(reader);
-  read();
-  reader.len = outerEnd;
+function readNested(cursor: Cursor, field: FieldLayout, into: Fields, depth: number): Fields {
+  // A message that comes in two parts is one message.
+  const earlier = field.repeated ? undefined : (into[field.name] as Fields | undefined);
+  return readPiece(cursor, field.message(), earlier ?? {}, depth);
+}
+
+function readPiece(cursor: Cursor, layout: MessageLayout, into: Fields, depth: number): Fields {
+  const outerEnd = enter(cursor.reader);
+  const value = readMessage(cursor, layout, into, depth + 1);
+  cursor.reader.len = outerEnd;
+  return value;
 }
 
 /** Narrows the reader to the piece whose length comes next, so that nothing reads beyond it. */
@@ -109,7 +122,7 @@ function readScalar(reader: protobuf.Reader, field: FieldLayout): unknown {
     case 'double':
       return reader.double();
     case 'enum':
-      return field.nameOfNumber.get(reader.int32());
+      return field.nameOfNumber.get(enumNumber(reader));
     case 'uint64':
       return number64(reader.uint64(), true);
     case 'int64':
@@ -126,6 +139,12 @@ function readScalar(reader: protobuf.Reader, field: FieldLayout): unknown {
     case 'message':
       throw new RangeError(`${field.name} is no scalar`);
   }
+}
+
+/** The whole number: cut to 32 bits, one that is not known could look like one that is. */
+function enumNumber(reader: protobuf.Reader): number {
+  const first = reader.buf[reader.pos];
+  return first !== undefined && first < 128 ? reader.int32() : number64(reader.int64(), false);
 }
 
 function number64(value: { high: number; low: number }, unsigned: boolean): number {

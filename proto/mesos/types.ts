@@ -151,13 +151,7 @@ export interface AgentCallLaunchContainer {
   readonly command?: CommandInfo | undefined;
   readonly resources?: readonly Resource[] | undefined;
   readonly container?: ContainerInfo | undefined;
-  readonly limits?: readonly AgentCallLaunchContainerLimitsEntry[] | undefined;
-}
-
-/** mesos.v1.agent.Call.LaunchContainer.LimitsEntry */
-export interface AgentCallLaunchContainerLimitsEntry {
-  readonly key?: string | undefined;
-  readonly value?: ValueScalar | undefined;
+  readonly limits?: Readonly<Record<string, ValueScalar>> | undefined;
 }
 
 /** mesos.v1.agent.Call.WaitContainer */
@@ -1169,7 +1163,7 @@ export interface FrameworkInfo {
   readonly webui_url?: string | undefined;
   readonly capabilities?: readonly FrameworkInfoCapability[] | undefined;
   readonly labels?: Labels | undefined;
-  readonly offer_filters?: readonly FrameworkInfoOfferFiltersEntry[] | undefined;
+  readonly offer_filters?: Readonly<Record<string, OfferFilters>> | undefined;
 }
 
 /** mesos.v1.FrameworkInfo.Capability */
@@ -1188,12 +1182,6 @@ export type FrameworkInfoCapabilityType =
   | 'MULTI_ROLE'
   | 'RESERVATION_REFINEMENT'
   | 'REGION_AWARE';
-
-/** mesos.v1.FrameworkInfo.OfferFiltersEntry */
-export interface FrameworkInfoOfferFiltersEntry {
-  readonly key?: string | undefined;
-  readonly value?: OfferFilters | undefined;
-}
 
 /** mesos.v1.CheckInfo */
 export interface CheckInfo {
@@ -1855,13 +1843,7 @@ export interface OfferFilters {
 
 /** mesos.v1.OfferFilters.ResourceQuantities */
 export interface OfferFiltersResourceQuantities {
-  readonly quantities?: readonly OfferFiltersResourceQuantitiesQuantitiesEntry[] | undefined;
-}
-
-/** mesos.v1.OfferFilters.ResourceQuantities.QuantitiesEntry */
-export interface OfferFiltersResourceQuantitiesQuantitiesEntry {
-  readonly key?: string | undefined;
-  readonly value?: ValueScalar | undefined;
+  readonly quantities?: Readonly<Record<string, ValueScalar>> | undefined;
 }
 
 /** mesos.v1.OfferFilters.MinAllocatableResources */
@@ -2002,13 +1984,7 @@ export interface TaskInfo {
   readonly labels?: Labels | undefined;
   readonly discovery?: DiscoveryInfo | undefined;
   readonly max_completion_time?: DurationInfo | undefined;
-  readonly limits?: readonly TaskInfoLimitsEntry[] | undefined;
-}
-
-/** mesos.v1.TaskInfo.LimitsEntry */
-export interface TaskInfoLimitsEntry {
-  readonly key?: string | undefined;
-  readonly value?: ValueScalar | undefined;
+  readonly limits?: Readonly<Record<string, ValueScalar>> | undefined;
 }
 
 /** mesos.v1.TaskGroupInfo */
@@ -2034,13 +2010,7 @@ export interface Task {
   readonly health_check?: HealthCheck | undefined;
   readonly kill_policy?: KillPolicy | undefined;
   readonly user?: string | undefined;
-  readonly limits?: readonly TaskLimitsEntry[] | undefined;
-}
-
-/** mesos.v1.Task.LimitsEntry */
-export interface TaskLimitsEntry {
-  readonly key?: string | undefined;
-  readonly value?: ValueScalar | undefined;
+  readonly limits?: Readonly<Record<string, ValueScalar>> | undefined;
 }
 
 /** mesos.v1.TaskResourceLimitation */
@@ -2382,27 +2352,9 @@ export type VolumeSourceCSIVolumeVolumeCapabilityAccessModeMode =
 export interface VolumeSourceCSIVolumeStaticProvisioning {
   readonly volume_id: string;
   readonly volume_capability: VolumeSourceCSIVolumeVolumeCapability;
-  readonly node_stage_secrets?: readonly VolumeSourceCSIVolumeStaticProvisioningNodeStageSecretsEntry[] | undefined;
-  readonly node_publish_secrets?: readonly VolumeSourceCSIVolumeStaticProvisioningNodePublishSecretsEntry[] | undefined;
-  readonly volume_context?: readonly VolumeSourceCSIVolumeStaticProvisioningVolumeContextEntry[] | undefined;
-}
-
-/** mesos.v1.Volume.Source.CSIVolume.StaticProvisioning.NodeStageSecretsEntry */
-export interface VolumeSourceCSIVolumeStaticProvisioningNodeStageSecretsEntry {
-  readonly key?: string | undefined;
-  readonly value?: Secret | undefined;
-}
-
-/** mesos.v1.Volume.Source.CSIVolume.StaticProvisioning.NodePublishSecretsEntry */
-export interface VolumeSourceCSIVolumeStaticProvisioningNodePublishSecretsEntry {
-  readonly key?: string | undefined;
-  readonly value?: Secret | undefined;
-}
-
-/** mesos.v1.Volume.Source.CSIVolume.StaticProvisioning.VolumeContextEntry */
-export interface VolumeSourceCSIVolumeStaticProvisioningVolumeContextEntry {
-  readonly key?: string | undefined;
-  readonly value?: string | undefined;
+  readonly node_stage_secrets?: Readonly<Record<string, Secret>> | undefined;
+  readonly node_publish_secrets?: Readonly<Record<string, Secret>> | undefined;
+  readonly volume_context?: Readonly<Record<string, string>> | undefined;
 }
 
 /** mesos.v1.NetworkInfo */
@@ -2819,20 +2771,8 @@ export interface QuotaQuotaRequest {
 /** mesos.v1.quota.QuotaConfig */
 export interface QuotaQuotaConfig {
   readonly role: string;
-  readonly guarantees?: readonly QuotaQuotaConfigGuaranteesEntry[] | undefined;
-  readonly limits?: readonly QuotaQuotaConfigLimitsEntry[] | undefined;
-}
-
-/** mesos.v1.quota.QuotaConfig.GuaranteesEntry */
-export interface QuotaQuotaConfigGuaranteesEntry {
-  readonly key?: string | undefined;
-  readonly value?: ValueScalar | undefined;
-}
-
-/** mesos.v1.quota.QuotaConfig.LimitsEntry */
-export interface QuotaQuotaConfigLimitsEntry {
-  readonly key?: string | undefined;
-  readonly value?: ValueScalar | undefined;
+  readonly guarantees?: Readonly<Record<string, ValueScalar>> | undefined;
+  readonly limits?: Readonly<Record<string, ValueScalar>> | undefined;
 }
 
 /** mesos.v1.quota.QuotaStatus */
@@ -3102,7 +3042,7 @@ export interface SchedulerAttributeConstraintPredicateTextNotMatches {
 
 /** mesos.v1.scheduler.OfferConstraints */
 export interface SchedulerOfferConstraints {
-  readonly role_constraints?: readonly SchedulerOfferConstraintsRoleConstraintsEntry[] | undefined;
+  readonly role_constraints?: Readonly<Record<string, SchedulerOfferConstraintsRoleConstraints>> | undefined;
 }
 
 /** mesos.v1.scheduler.OfferConstraints.RoleConstraints */
@@ -3113,12 +3053,6 @@ export interface SchedulerOfferConstraintsRoleConstraints {
 /** mesos.v1.scheduler.OfferConstraints.RoleConstraints.Group */
 export interface SchedulerOfferConstraintsRoleConstraintsGroup {
   readonly attribute_constraints?: readonly SchedulerAttributeConstraint[] | undefined;
-}
-
-/** mesos.v1.scheduler.OfferConstraints.RoleConstraintsEntry */
-export interface SchedulerOfferConstraintsRoleConstraintsEntry {
-  readonly key?: string | undefined;
-  readonly value?: SchedulerOfferConstraintsRoleConstraints | undefined;
 }
 
 /** mesos.v1.scheduler.Call */
@@ -3300,7 +3234,6 @@ export interface Messages {
   readonly AgentCallAttachContainerInput: AgentCallAttachContainerInput;
   readonly AgentCallAttachContainerOutput: AgentCallAttachContainerOutput;
   readonly AgentCallLaunchContainer: AgentCallLaunchContainer;
-  readonly AgentCallLaunchContainerLimitsEntry: AgentCallLaunchContainerLimitsEntry;
   readonly AgentCallWaitContainer: AgentCallWaitContainer;
   readonly AgentCallKillContainer: AgentCallKillContainer;
   readonly AgentCallRemoveContainer: AgentCallRemoveContainer;
@@ -3425,7 +3358,6 @@ export interface Messages {
   readonly MachineInfo: MachineInfo;
   readonly FrameworkInfo: FrameworkInfo;
   readonly FrameworkInfoCapability: FrameworkInfoCapability;
-  readonly FrameworkInfoOfferFiltersEntry: FrameworkInfoOfferFiltersEntry;
   readonly CheckInfo: CheckInfo;
   readonly CheckInfoCommand: CheckInfoCommand;
   readonly CheckInfoHttp: CheckInfoHttp;
@@ -3483,7 +3415,6 @@ export interface Messages {
   readonly PerfStatistics: PerfStatistics;
   readonly OfferFilters: OfferFilters;
   readonly OfferFiltersResourceQuantities: OfferFiltersResourceQuantities;
-  readonly OfferFiltersResourceQuantitiesQuantitiesEntry: OfferFiltersResourceQuantitiesQuantitiesEntry;
   readonly OfferFiltersMinAllocatableResources: OfferFiltersMinAllocatableResources;
   readonly Request: Request;
   readonly Offer: Offer;
@@ -3500,10 +3431,8 @@ export interface Messages {
   readonly OfferOperationDestroyDisk: OfferOperationDestroyDisk;
   readonly InverseOffer: InverseOffer;
   readonly TaskInfo: TaskInfo;
-  readonly TaskInfoLimitsEntry: TaskInfoLimitsEntry;
   readonly TaskGroupInfo: TaskGroupInfo;
   readonly Task: Task;
-  readonly TaskLimitsEntry: TaskLimitsEntry;
   readonly TaskResourceLimitation: TaskResourceLimitation;
   readonly UUID: UUID;
   readonly Operation: Operation;
@@ -3540,9 +3469,6 @@ export interface Messages {
   readonly VolumeSourceCSIVolumeVolumeCapabilityMountVolume: VolumeSourceCSIVolumeVolumeCapabilityMountVolume;
   readonly VolumeSourceCSIVolumeVolumeCapabilityAccessMode: VolumeSourceCSIVolumeVolumeCapabilityAccessMode;
   readonly VolumeSourceCSIVolumeStaticProvisioning: VolumeSourceCSIVolumeStaticProvisioning;
-  readonly VolumeSourceCSIVolumeStaticProvisioningNodeStageSecretsEntry: VolumeSourceCSIVolumeStaticProvisioningNodeStageSecretsEntry;
-  readonly VolumeSourceCSIVolumeStaticProvisioningNodePublishSecretsEntry: VolumeSourceCSIVolumeStaticProvisioningNodePublishSecretsEntry;
-  readonly VolumeSourceCSIVolumeStaticProvisioningVolumeContextEntry: VolumeSourceCSIVolumeStaticProvisioningVolumeContextEntry;
   readonly NetworkInfo: NetworkInfo;
   readonly NetworkInfoIPAddress: NetworkInfoIPAddress;
   readonly NetworkInfoPortMapping: NetworkInfoPortMapping;
@@ -3588,8 +3514,6 @@ export interface Messages {
   readonly QuotaQuotaInfo: QuotaQuotaInfo;
   readonly QuotaQuotaRequest: QuotaQuotaRequest;
   readonly QuotaQuotaConfig: QuotaQuotaConfig;
-  readonly QuotaQuotaConfigGuaranteesEntry: QuotaQuotaConfigGuaranteesEntry;
-  readonly QuotaQuotaConfigLimitsEntry: QuotaQuotaConfigLimitsEntry;
   readonly QuotaQuotaStatus: QuotaQuotaStatus;
   readonly ResourceProviderEvent: ResourceProviderEvent;
   readonly ResourceProviderEventSubscribed: ResourceProviderEventSubscribed;
@@ -3627,7 +3551,6 @@ export interface Messages {
   readonly SchedulerOfferConstraints: SchedulerOfferConstraints;
   readonly SchedulerOfferConstraintsRoleConstraints: SchedulerOfferConstraintsRoleConstraints;
   readonly SchedulerOfferConstraintsRoleConstraintsGroup: SchedulerOfferConstraintsRoleConstraintsGroup;
-  readonly SchedulerOfferConstraintsRoleConstraintsEntry: SchedulerOfferConstraintsRoleConstraintsEntry;
   readonly SchedulerCall: SchedulerCall;
   readonly SchedulerCallSubscribe: SchedulerCallSubscribe;
   readonly SchedulerCallAccept: SchedulerCallAccept;
