@@ -1,0 +1,63 @@
+import { createHash } from 'node:crypto';
+import { accessSync, chmodSync, constants, existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { createServer, type Server } from 'node:net';
+import { join } from 'node:path';
+import { ConfigurationError } from '#runtime/errors.ts';
+import type { Plan } from './plan.ts';
+
+/** Makes the directories of this appmaster, readable by its user only. @throws ConfigurationError */
+export function makeFolders(plan: Plan): void {
+  makeFolder('drey.state.dir', plan.stateDir, 0o700);
+  for (const name of ['conf', 'tmp', 'upload']) {
+    makeFolder('drey.state.dir', join(plan.stateDir, name), 0o700);
+  }
+  makeFolder('FLINK_LOG_DIR', plan.logDir, undefined);
+}
+
+/** The jars of Flink, in the order of its scripts: by name, flink-dist last. @throws ConfigurationError */
+export function flinkJars(flinkHome: string): readonly string[] {
+  const lib = join(flinkHome, 'lib');
+  const names = existsSync(lib) ? readdirSync(lib).filter((name) => name.endsWith('.jar')) : [];
+  if (names.length === 0) {
+    throw new ConfigurationError(
+      'FLINK_HOME',
+      `there are no jars in ${lib}; name a Flink 1.20 or 2.x, or run deploy/install/flink.sh`,
+    );
+  }
+  const last = (name: string): number => (name.startsWith('flink-dist') ? 1 : 0);
+  const sorted = names.sort((a, b) => last(a) - last(b) || (a < b ? -1 : 1));
+  return sorted.map((name) => join(lib, name));
+}
+
+/**
+ * Holds the state directory for this process alone: two appmasters would write into the same data.
+ * The lock is a socket of the kernel, so that it goes with the process. @throws ConfigurationError
+ */
+export function lockFolder(stateDir: string): Promise<Server> {
+  const name = createHash('sha256').update(stateDir).digest('hex').slice(0, 32);
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.unref();
+    server.once('error', (error) => {
+      const taken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+      const why = taken
+        ? `another appmaster uses ${stateDir}; stop it or give this one its own directory`
+        : `${stateDir} cannot be locked: ${error.message}`;
+      reject(new ConfigurationError('drey.state.dir', why, { cause: error }));
+    });
+    server.listen(`\0drey-appmaster-${name}`, () => resolve(server));
+  });
+}
+
+function makeFolder(key: string, folder: string, mode: number | undefined): void {
+  try {
+    mkdirSync(folder, { recursive: true });
+    if (mode !== undefined) chmodSync(folder, mode);
+    accessSync(folder, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new ConfigurationError(key, `cannot write to ${folder}: ${why}; name another directory`, {
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,58 @@
+import { createSocket } from 'node:dgram';
+import { createServer } from 'node:net';
+
+/** Nothing is sent there: the address only asks the kernel which way leads outside (RFC 5737). */
+const outside = '192.0.2.1';
+
+/**
+ * The address of this machine that others reach: the one from which the way to the Mesos master
+ * leads, or, where the master is on this machine, the one that leads outside.
+ */
+export async function advertisedAddress(masterHost: string | undefined): Promise<string> {
+  const towards = masterHost === undefined ? undefined : await localAddressTowards(masterHost);
+  if (towards !== undefined && !isLoopback(towards)) return towards;
+  return (await localAddressTowards(outside)) ?? '127.0.0.1';
+}
+
+/** Whether a port can be listened on. */
+export function isFree(port: number, host: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen({ port, host, exclusive: true }, () => server.close(() => resolve(true)));
+  });
+}
+
+/** A port that is free now; the one asked for, where it is. */
+export async function freePort(host: string, preferred = 0): Promise<number> {
+  if (preferred !== 0 && (await isFree(preferred, host))) return preferred;
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen({ port: 0, host, exclusive: true }, () => {
+      const address = server.address();
+      server.close(() => {
+        if (typeof address === 'object' && address !== null) resolve(address.port);
+        else reject(new Error(`no port of ${host} could be had`));
+      });
+    });
+  });
+}
+
+/** Names and addresses that mean this machine alone. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || host.startsWith('127.');
+}
+
+function localAddressTowards(host: string): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const socket = createSocket('udp4');
+    const finish = (address: string | undefined): void => {
+      socket.close();
+      resolve(address);
+    };
+    // No way there, or no such name: the caller has a second choice.
+    socket.once('error', () => finish(undefined));
+    socket.connect(9, host, () => finish(socket.address().address));
+  });
+}
