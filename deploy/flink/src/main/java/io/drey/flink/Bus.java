@@ -1,0 +1,202 @@
+package io.drey.flink;
+
+import io.nats.client.Connection;
+import io.nats.client.ConnectionListener;
+import io.nats.client.Consumer;
+import io.nats.client.Dispatcher;
+import io.nats.client.ErrorListener;
+import io.nats.client.Message;
+import io.nats.client.Nats;
+import io.nats.client.Options;
+import java.io.IOException;
+import java.security.GeneralSecurityException;
+import java.time.Duration;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import org.apache.flink.configuration.Configuration;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** The connection to NATS: comes up in the background, comes back for ever, never blocks a caller. */
+final class Bus {
+  private static final Logger LOG = LoggerFactory.getLogger(Bus.class);
+  private static final Duration CONNECT_TIMEOUT = Duration.ofSeconds(2);
+  private static final Duration RECONNECT_WAIT = Duration.ofMillis(250);
+  private static final Duration PING_INTERVAL = Duration.ofSeconds(5);
+  private static final int MAX_PINGS_OUT = 2;
+  private static final long FIRST_CONNECT_WAIT_MS = 1000;
+
+  private final Options options;
+  private final String servers;
+  private final Map<String, java.util.function.Consumer<byte[]>> listeners = new LinkedHashMap<>();
+  private final Seldom away = new Seldom(Duration.ofSeconds(5));
+  private final Thread thread = new Thread(this::stayConnected, "drey-bus");
+
+  private volatile Connection connection;
+  private volatile boolean closed;
+
+  /** A question that nobody got, or that nobody answered. */
+  static final class UnansweredException extends IOException {
+    private static final long serialVersionUID = 1L;
+
+    UnansweredException(String message) {
+      super(message);
+    }
+  }
+
+  Bus(Configuration configuration, String name) throws GeneralSecurityException {
+    String[] urls = DreyOptions.servers(configuration);
+    this.servers = String.join(",", urls);
+    this.options = options(configuration, urls, name);
+    this.thread.setDaemon(true);
+  }
+
+  /** Hands over every message of the subject, on a thread of the bus; to be called before start. */
+  void listen(String subject, java.util.function.Consumer<byte[]> listener) {
+    listeners.put(subject, listener);
+  }
+
+  void start() {
+    thread.start();
+  }
+
+  /** Asks once. Fails at once where there is no connection. */
+  CompletableFuture<byte[]> ask(String subject, byte[] question, Duration timeout) {
+    Connection current = connection;
+    if (current == null || current.getStatus() != Connection.Status.CONNECTED) {
+      return CompletableFuture.failedFuture(new UnansweredException("NATS is away"));
+    }
+    try {
+      return current.requestWithTimeout(subject, question, timeout).thenApply(Message::getData);
+    } catch (IllegalStateException | IllegalArgumentException e) {
+      // Thrown while the connection is being lost or closed.
+      return CompletableFuture.failedFuture(e);
+    }
+  }
+
+  void close() throws InterruptedException {
+    closed = true;
+    thread.interrupt();
+    Connection current = connection;
+    if (current != null) {
+      current.close();
+    }
+  }
+
+  /** jnats reconnects by itself, but gives up for good when it is refused twice: begin anew then. */
+  private void stayConnected() {
+    while (!closed) {
+      try {
+        CountDownLatch ended = new CountDownLatch(1);
+        Connection current = Nats.connect(withListener(ended));
+        listenOn(current);
+        connection = current;
+        LOG.info("Connected to NATS at {}.", current.getConnectedUrl());
+        ended.await();
+        away.warn(LOG, "The connection to NATS at {} was given up; connecting anew.", servers);
+      } catch (IOException | IllegalStateException e) {
+        away.warn(LOG, "NATS at {} is not reachable ({}); trying on.", servers, e.toString());
+        pause();
+      } catch (InterruptedException e) {
+        // Only close() interrupts.
+        Thread.currentThread().interrupt();
+        return;
+      }
+    }
+  }
+
+  private void listenOn(Connection current) {
+    Dispatcher dispatcher = current.createDispatcher();
+    listeners.forEach(
+        (subject, listener) ->
+            dispatcher.subscribe(subject, message -> listener.accept(message.getData())));
+  }
+
+  private Options withListener(CountDownLatch ended) {
+    return new Options.Builder(options).connectionListener(new LogChanges(ended)).build();
+  }
+
+  private void pause() {
+    try {
+      TimeUnit.MILLISECONDS.sleep(FIRST_CONNECT_WAIT_MS);
+    } catch (InterruptedException e) {
+      // Only close() interrupts: the loop sees `closed`.
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  private static Options options(Configuration configuration, String[] urls, String name)
+      throws GeneralSecurityException {
+    Options.Builder builder =
+        new Options.Builder()
+            .servers(urls)
+            .connectionName(name)
+            .connectionTimeout(CONNECT_TIMEOUT)
+            .maxReconnects(-1)
+            .reconnectWait(RECONNECT_WAIT)
+            // While away nothing is kept: every question is repeated by whoever asked it.
+            .reconnectBufferSize(0)
+            .pingInterval(PING_INTERVAL)
+            .maxPingsOut(MAX_PINGS_OUT)
+            .reportNoResponders()
+            .useTimeoutException()
+            .errorListener(new LogErrors());
+    String user = configuration.get(DreyOptions.NATS_USER);
+    String password = configuration.get(DreyOptions.NATS_PASSWORD);
+    String token = configuration.get(DreyOptions.NATS_TOKEN);
+    String credentials = configuration.get(DreyOptions.NATS_CREDENTIALS);
+    if (credentials != null) {
+      builder.authHandler(Nats.credentials(credentials));
+    } else if (token != null) {
+      builder.token(token.toCharArray());
+    } else if (user != null) {
+      builder.userInfo(user.toCharArray(), password == null ? null : password.toCharArray());
+    }
+    return builder.build();
+  }
+
+  /** Tells of the connection's ups and downs, and when jnats has given it up. */
+  private final class LogChanges implements ConnectionListener {
+    private final CountDownLatch ended;
+
+    LogChanges(CountDownLatch ended) {
+      this.ended = ended;
+    }
+
+    // The newer method has this one as its default; the interface wants it implemented.
+    @SuppressWarnings("deprecation")
+    @Override
+    public void connectionEvent(Connection current, Events event) {
+      if (event == Events.CLOSED) {
+        ended.countDown();
+      } else if (event == Events.DISCONNECTED && !closed) {
+        away.warn(LOG, "The connection to NATS at {} was lost; trying on.", servers);
+      } else if (event == Events.RECONNECTED) {
+        LOG.info("Connected to NATS again at {}.", current.getConnectedUrl());
+      }
+    }
+  }
+
+  /** Writes what jnats reports into Flink's log instead of the standard error. */
+  private static final class LogErrors implements ErrorListener {
+    private final Seldom seldom = new Seldom(Duration.ofSeconds(5));
+
+    @Override
+    public void errorOccurred(Connection current, String error) {
+      seldom.warn(LOG, "NATS reports: {}", error);
+    }
+
+    @Override
+    public void exceptionOccurred(Connection current, Exception exception) {
+      seldom.warn(LOG, "NATS connection: {}", exception.toString());
+    }
+
+    @Override
+    public void slowConsumerDetected(Connection current, Consumer consumer) {
+      seldom.warn(LOG, "NATS messages came faster than they were taken.");
+    }
+  }
+}

@@ -1,0 +1,158 @@
+package io.drey.flink;
+
+import java.io.IOException;
+import java.security.GeneralSecurityException;
+import java.time.Duration;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.Executors;
+import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.ScheduledExecutorService;
+import java.util.concurrent.TimeUnit;
+import java.util.function.Consumer;
+import org.apache.flink.configuration.Configuration;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** Speaks with drey's demand function: repeats each message, unchanged, until it is answered. */
+final class Demand {
+  private static final Logger LOG = LoggerFactory.getLogger(Demand.class);
+  private static final Duration ANSWER_TIMEOUT = Duration.ofSeconds(2);
+  private static final long FIRST_RETRY_MS = 250;
+  private static final long LAST_RETRY_MS = 2000;
+
+  private final Bus bus;
+  private final String base;
+  private final Seldom unanswered = new Seldom(Duration.ofSeconds(5));
+  private final ScheduledExecutorService scheduler =
+      Executors.newSingleThreadScheduledExecutor(
+          task -> {
+            Thread thread = new Thread(task, "drey-demand");
+            thread.setDaemon(true);
+            return thread;
+          });
+
+  Demand(Configuration configuration, String session) throws GeneralSecurityException {
+    String cluster = DreyOptions.cluster(configuration);
+    this.bus = new Bus(configuration, "drey-flink-driver " + cluster + " " + session);
+    this.base = "drey." + cluster + ".demand.";
+  }
+
+  void onLaunched(Consumer<Messages.Launched> listener) {
+    bus.listen(base + "launched", data -> take("launched", data, Messages.Launched::parse, listener));
+  }
+
+  void onEnded(Consumer<Messages.Ended> listener) {
+    bus.listen(base + "ended", data -> take("ended", data, Messages.Ended::parse, listener));
+  }
+
+  void start() {
+    bus.start();
+  }
+
+  Question ask(String verb, byte[] message) {
+    return ask(verb, message, Duration.ZERO);
+  }
+
+  Question ask(String verb, byte[] message, Duration delay) {
+    Question question = new Question(verb, message);
+    question.in(delay.toMillis());
+    return question;
+  }
+
+  void close() throws InterruptedException {
+    scheduler.shutdownNow();
+    bus.close();
+  }
+
+  private interface Parser<T> {
+    T parse(byte[] data) throws IOException;
+  }
+
+  private <T> void take(String verb, byte[] data, Parser<T> parser, Consumer<T> listener) {
+    try {
+      listener.accept(parser.parse(data));
+    } catch (IOException e) {
+      LOG.warn("A message demand.{} cannot be read and is left out: {}", verb, e.getMessage());
+    }
+  }
+
+  /** One message on its way; its fields belong to the scheduler's thread. */
+  final class Question {
+    /** Completes with the answer, on a thread of the bus or the scheduler. */
+    final CompletableFuture<Messages.Answer> answer = new CompletableFuture<>();
+
+    /** Completes when this question is certain not to be sent again and no copy awaits an answer. */
+    final CompletableFuture<Void> quiet = new CompletableFuture<>();
+
+    private final String verb;
+    private final byte[] message;
+    private long retryMs = FIRST_RETRY_MS;
+    private volatile boolean stopped;
+    private boolean asking;
+
+    private Question(String verb, byte[] message) {
+      this.verb = verb;
+      this.message = message;
+    }
+
+    /** Repeats it no more; an answer to what was sent already still counts. */
+    void stop() {
+      stopped = true;
+      run(
+          () -> {
+            if (!asking) {
+              quiet.complete(null);
+            }
+          });
+    }
+
+    private void send() {
+      if (stopped) {
+        quiet.complete(null);
+        return;
+      }
+      asking = true;
+      bus.ask(base + verb, message, ANSWER_TIMEOUT)
+          // jnats looks for timeouts at intervals only.
+          .orTimeout(ANSWER_TIMEOUT.toMillis(), TimeUnit.MILLISECONDS)
+          .whenComplete((data, failure) -> run(() -> heard(data, failure)));
+    }
+
+    private void heard(byte[] data, Throwable failure) {
+      asking = false;
+      if (failure == null) {
+        try {
+          answer.complete(Messages.Answer.parse(data));
+          quiet.complete(null);
+          return;
+        } catch (IOException e) {
+          LOG.warn("The answer to demand.{} cannot be read: {}", verb, e.getMessage());
+        }
+      } else {
+        unanswered.warn(LOG, "demand.{} is not answered yet ({}); asking on.", verb, failure);
+      }
+      if (stopped) {
+        quiet.complete(null);
+        return;
+      }
+      in(retryMs);
+      retryMs = Math.min(2 * retryMs, LAST_RETRY_MS);
+    }
+
+    private void in(long delayMs) {
+      try {
+        scheduler.schedule(this::send, delayMs, TimeUnit.MILLISECONDS);
+      } catch (RejectedExecutionException e) {
+        LOG.debug("demand.{} is not sent: the driver is closed.", verb);
+      }
+    }
+
+    private void run(Runnable task) {
+      try {
+        scheduler.execute(task);
+      } catch (RejectedExecutionException e) {
+        LOG.debug("demand.{} is left: the driver is closed.", verb);
+      }
+    }
+  }
+}

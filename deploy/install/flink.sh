@@ -1,0 +1,100 @@
+#!/usr/bin/env bash
+# Brings one Flink and the driver built for it: deploy/install/flink.sh <version> [dir]
+#
+# <dir> (default .drey/flink-<version> below the repository) becomes a Flink home: lib/ with Flink's
+# jars and the driver, examples/, conf/. Every jar is held to flink-<version>.sha256. A second run
+# finds everything in place and does nothing; several runs at once wait for each other.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(cd "$here/../.." && pwd)
+sources=$root/deploy/flink
+
+fail() {
+  echo "flink: $*" >&2
+  exit 1
+}
+
+# The examples were not published for each patch release.
+version=${1:-}
+case $version in
+  2.3.0) examples=2.3.0 ;;
+  1.20.5) examples=1.20.0 ;;
+  *) fail "usage: deploy/install/flink.sh 2.3.0|1.20.5 [dir]" ;;
+esac
+home=$(realpath -m "${2:-$root/.drey/flink-$version}")
+sums=$here/flink-$version.sha256
+
+hash_of() {
+  cat "$@" | sha256sum | cut -d ' ' -f 1
+}
+
+home_stamp=$(hash_of "$sums" "$here/flink-home.pom.xml" "$here"/flink-conf/*)
+driver_stamp=$(cd "$sources" && find pom.xml src -type f | LC_ALL=C sort | xargs sha256sum |
+  cat - <(echo "$version") | sha256sum | cut -d ' ' -f 1)
+
+home_ready() {
+  [[ $(cat "$home/.home-stamp" 2>/dev/null) == "$home_stamp" ]]
+}
+
+driver_ready() {
+  [[ $(cat "$home/.driver-stamp" 2>/dev/null) == "$driver_stamp" &&
+    -f $home/lib/drey-flink-driver.jar ]]
+}
+
+# Runs Maven, silent unless it fails.
+maven() {
+  local log=$scratch/maven.log
+  mvn -B -q -Dstyle.color=never -Dflink.version="$version" "$@" >"$log" 2>&1 || {
+    tail -n 20 "$log" >&2
+    fail "Maven could not finish (above are its last words)"
+  }
+}
+
+check_tools() {
+  command -v mvn >/dev/null || fail "mvn is not on the PATH: install Maven 3.6 or newer"
+  command -v javac >/dev/null || fail "javac is not on the PATH: install a JDK, 11 or newer (17 is tested)"
+}
+
+install_home() {
+  local new=$scratch/home
+  echo "flink $version: resolving Flink's jars"
+  maven -f "$here/flink-home.pom.xml" -Dexamples.version="$examples" -Dhome="$new" package
+  (cd "$new" && sha256sum --quiet --strict -c "$sums") >&2 ||
+    fail "a jar of Flink $version is not the one recorded in deploy/install/flink-$version.sha256"
+  local found expected
+  found=$(cd "$new" && find . -name '*.jar' | wc -l)
+  expected=$(wc -l <"$sums")
+  [[ $found == "$expected" ]] || fail "Maven brought $found jars, $expected are recorded"
+  mkdir "$new/conf"
+  cp "$here"/flink-conf/* "$new/conf/"
+  echo "$home_stamp" >"$new/.home-stamp"
+  # A rename, so that nobody ever sees half a home; an older one stays whole until then.
+  [[ ! -e $home ]] || mv -T "$home" "$scratch/old"
+  mv -T "$new" "$home"
+  echo "flink $version: $found jars verified, in $home"
+}
+
+install_driver() {
+  echo "flink $version: building the driver"
+  maven -f "$sources/pom.xml" -Dbuild.folder="$scratch/build" package
+  mv "$scratch/build/drey-flink-driver.jar" "$home/lib/drey-flink-driver.jar"
+  echo "$driver_stamp" >"$home/.driver-stamp"
+  echo "flink $version: driver ready"
+}
+
+if home_ready && driver_ready; then
+  echo "flink $version: nothing to do"
+  exit 0
+fi
+
+check_tools
+mkdir -p "$root/.drey" "$(dirname "$home")"
+exec 9>"$root/.drey/flink-install.lock"
+flock 9
+# Beside the home, so that a rename does the rest.
+scratch=$(mktemp -d "$home.XXXXXX")
+trap 'rm -rf "$scratch"' EXIT
+home_ready || install_home
+driver_ready || install_driver
+echo "flink $version: ready"
