@@ -1,6 +1,11 @@
 import { z } from 'zod';
 import { workerStates } from './records.ts';
 
+/** Goes into paths and subjects. */
+const session = z.string().regex(/^[A-Za-z0-9_-]{1,200}$/);
+/** An id that may stand in a path: never a slash or a lone dot. */
+const recordId = z.string().regex(/^[A-Za-z0-9_-]{1,200}$/);
+
 /** `call.<epoch>.<type>` answers with what became of the call. */
 export const callOutcome = z.object({
   /** `sent`: Mesos answered 202. `refused`: certainly not applied. `unknown`: may have been applied. */
@@ -34,13 +39,11 @@ export type TickMessage = z.infer<typeof tickMessage>;
 
 /** `changed.<kind>.<id>`: a hint that a record was changed. */
 export const changedMessage = z.object({
-  id: z.string(),
+  id: recordId,
   state: z.string(),
   op: z.string(),
 });
 export type ChangedMessage = z.infer<typeof changedMessage>;
-
-const session = z.string().min(1).max(200);
 
 /** `demand.recover`: a driver takes over Flink's side. */
 export const recoverMessage = z.object({ session, flinkVersion: z.string() });
@@ -58,14 +61,15 @@ export const requestMessage = z.object({
   /** `key=value` one by one: TaskExecutorProcessUtils.generateDynamicConfigsStr. */
   dynamic: z.array(z.string()),
 });
+export type RequestMessage = z.infer<typeof requestMessage>;
 /** `demand.release`: a worker is not needed any more. By worker id, or by the number of a request whose answer is not known. */
 export const releaseMessage = z.object({
   session,
-  worker: z.string().optional(),
+  worker: recordId.optional(),
   n: z.int().optional(),
 });
 /** `demand.confirm`: the driver has told Flink of these ends. */
-export const confirmMessage = z.object({ session, workers: z.array(z.string()).max(1000) });
+export const confirmMessage = z.object({ session, workers: z.array(recordId).max(1000) });
 /** `demand.deregister`: Flink's cluster ends. */
 export const deregisterMessage = z.object({
   session,
@@ -104,7 +108,7 @@ export const commands = {
   /** Sets the number of workers (`drey.demand: fixed`). */
   scale: z.strictObject({ workers: z.int().min(0).max(100_000) }),
   /** Stops one worker; what needs it will ask for another. */
-  stop: z.strictObject({ worker: z.string().min(1) }),
+  stop: z.strictObject({ worker: recordId }),
   /** Ends the cluster: every task, the framework, the records. */
   teardown: z.strictObject({}),
   /** Ends a hold after a person has looked. */

@@ -1,0 +1,88 @@
+import { commands, encodeJson } from '#proto/messages.ts';
+import { commandRecord, frameworkRecord, type RecordPaths, workerRecord } from '#proto/records.ts';
+import { specRecord } from '#proto/spec.ts';
+import { header } from '#proto/subjects.ts';
+import type { BusMessage, Endpoint } from '#runtime/bus/bus.ts';
+import type { FunctionDefinition } from '#runtime/function.ts';
+import type { Store } from '#runtime/store/store.ts';
+import type { FunctionContext } from '../shared/context.ts';
+import { type Effect, showEffect } from '../shared/effect.ts';
+import type { Heard } from '../shared/heard.ts';
+import { hearsCommands } from '../shared/hears.ts';
+import { labelOf } from '../shared/label.ts';
+import { load, loadAll } from '../shared/load.ts';
+import { performer } from '../shared/perform.ts';
+import { type AdminState, commandKeptMs, decide, parseCommand } from './decide.ts';
+
+/** Applied commands looked at, oldest first, when a new one is applied. */
+const sweptAtOnce = 20;
+
+/** Checks and applies the commands of administrators, each once. */
+export function adminFunction(
+  context: FunctionContext,
+): FunctionDefinition<AdminState, Heard, Effect> {
+  const { subjects, paths, clock } = context;
+  return {
+    name: 'admin',
+    description: 'checks and applies the commands of administrators',
+    hears: [hearsCommands(subjects)],
+    label: labelOf,
+    show: showEffect,
+    load: (store, events) => loadState(store, paths, events, clock.now()),
+    decide,
+    perform: performer(context),
+    barrier: paths.framework,
+    endpoints: Object.keys(commands).map((name) => doEndpoint(context, name)),
+  };
+}
+
+/** `do.<command>`: stored in the admin stream with its reply subject; whoever applies it answers there. */
+function doEndpoint({ bus, subjects }: FunctionContext, name: string): Endpoint {
+  return {
+    name: `do-${name}`,
+    subject: subjects.do(name),
+    handle: async (message: BusMessage) => {
+      const parsed = parseCommand(name, new TextDecoder().decode(message.data));
+      if ('error' in parsed) return encodeJson({ ok: false, message: parsed.error });
+      const { reply } = message;
+      const headers = reply === undefined ? {} : { [header.replyTo]: reply };
+      await bus.append(subjects.admin(name), message.data, headers);
+      return undefined;
+    },
+  };
+}
+
+async function loadState(
+  store: Store,
+  paths: RecordPaths,
+  events: readonly Heard[],
+  now: number,
+): Promise<AdminState> {
+  const command = events.find((event) => event.kind === 'command');
+  const target = command === undefined ? undefined : namedWorker(command.name, command.body);
+  const [framework, spec, applied, workers, old] = await Promise.all([
+    load(store, paths.framework, frameworkRecord),
+    load(store, paths.spec, specRecord),
+    command === undefined ? undefined : load(store, paths.command(command.id), commandRecord),
+    loadAll(store, target === undefined ? [] : [paths.worker(target)], workerRecord),
+    store.list(paths.commands),
+  ]);
+  const records = await loadAll(store, old.slice(0, sweptAtOnce).map(paths.command), commandRecord);
+  return {
+    paths,
+    framework,
+    spec,
+    applied: new Map(
+      command === undefined || applied === undefined ? [] : [[command.id, applied.value]],
+    ),
+    workers: new Map(workers.map((read) => [read.value.id, read])),
+    outdated: records.filter(({ value }) => now - value.at > commandKeptMs),
+  };
+}
+
+/** The worker that a `stop` names, where its body is right. */
+function namedWorker(name: string, body: string): string | undefined {
+  const parsed = parseCommand(name, body);
+  if ('error' in parsed || parsed.name !== 'stop') return undefined;
+  return commands.stop.parse(parsed.value).worker;
+}

@@ -1,0 +1,73 @@
+import type { WorkerRecord } from '#proto/records.ts';
+import { targetOf } from '#proto/spec.ts';
+import { counts, newWorker } from '../../shared/worker.ts';
+import { type Draft, workerIn } from '../decide.ts';
+import { stopped } from './stop.ts';
+
+/** Workers made or let go by one transaction. */
+export const workersAtOnce = 100;
+
+/**
+ * The fleet by name. It was read after the counter's record, so that no worker made before that
+ * version is missing; the transaction holds only at that version.
+ */
+export interface FleetView {
+  /** Ids of the workers that count, ascending. */
+  readonly living: readonly string[];
+  /** Of these, the ones that wait for a place. */
+  readonly waiting: readonly string[];
+}
+
+/** Brings the number of workers to its target; the newest go first, and those that never ran before all. */
+export function converge(draft: Draft, view: FleetView): void {
+  const target = targetOf(draft.spec);
+  const missing = target - view.living.length;
+  if (missing > 0) make(draft, Math.min(missing, workersAtOnce), target);
+  if (missing < 0) letGo(draft, leavers(view, Math.min(-missing, workersAtOnce)), target);
+  if (Math.abs(missing) > workersAtOnce) {
+    const { spec } = draft;
+    draft.effects.push({
+      kind: 'again',
+      event: { kind: 'changed', record: 'spec', id: 'spec', state: String(spec.generation) },
+    });
+  }
+}
+
+/** Which workers go first when there are too many. */
+export function leavers(view: FleetView, count: number): string[] {
+  const waiting = new Set(view.waiting);
+  const newestFirst = [...view.living].reverse();
+  return [
+    ...newestFirst.filter((id) => waiting.has(id)),
+    ...newestFirst.filter((id) => !waiting.has(id)),
+  ].slice(0, count);
+}
+
+function make(draft: Draft, count: number, target: number): void {
+  const { spec, framework, moment } = draft;
+  const { size, flink } = spec.configured.worker;
+  for (let made = 0; made < count; made += 1) {
+    draft.counter += 1;
+    const worker: WorkerRecord = newWorker(
+      {
+        number: draft.counter,
+        size,
+        ...(flink === undefined ? {} : { flink }),
+        generation: spec.generation,
+        epoch: framework.epoch,
+        why: `wanted: the target is ${target} workers`,
+      },
+      moment,
+    );
+    draft.made.set(worker.id, worker);
+    draft.reasons.push({ about: worker.id, why: worker.why });
+  }
+}
+
+function letGo(draft: Draft, ids: readonly string[], target: number): void {
+  for (const id of ids) {
+    const worker = workerIn(draft, id);
+    if (worker === undefined || !counts(worker.state)) continue;
+    stopped(draft, worker, `let go: the target is ${target} workers`);
+  }
+}

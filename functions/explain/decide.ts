@@ -1,0 +1,145 @@
+import type { DecisionMessage } from '#proto/messages.ts';
+import {
+  type AgentRecord,
+  type DriverRecord,
+  type FrameworkRecord,
+  type LaunchesRecord,
+  type WorkerRecord,
+  type WorkerState,
+  workerStates,
+} from '#proto/records.ts';
+import { type SpecRecord, targetOf } from '#proto/spec.ts';
+
+/** What an answer is made from; everything may be missing before a gateway has led once. */
+export interface Picture {
+  readonly now: number;
+  readonly framework: FrameworkRecord | undefined;
+  readonly spec: SpecRecord | undefined;
+  readonly driver: DriverRecord | undefined;
+  readonly launches: LaunchesRecord | undefined;
+  readonly workers: readonly WorkerRecord[];
+}
+
+/** One remembered reason of a decision. */
+export interface Remembered {
+  readonly at: number;
+  readonly function: string;
+  readonly about: string;
+  readonly why: string;
+}
+
+/** `ask.status`: one sentence first, then the figures. */
+export function status(picture: Picture): Record<string, unknown> {
+  const { framework, spec, driver, launches, workers, now } = picture;
+  const states = Object.fromEntries(
+    workerStates.map((state) => [state, workers.filter((worker) => worker.state === state).length]),
+  ) as Record<WorkerState, number>;
+  return {
+    sentence: statusSentence(picture, states),
+    framework:
+      framework === undefined
+        ? undefined
+        : {
+            id: framework.id,
+            state: framework.state,
+            epoch: framework.epoch,
+            masterId: framework.masterId,
+            held: framework.held,
+            result: framework.result,
+          },
+    generation: spec?.generation,
+    demand: spec?.configured.demand.mode,
+    target: spec?.configured.demand.mode === 'fixed' ? targetOf(spec) : undefined,
+    driver: driver?.session,
+    workers: states,
+    launchesPausedMs: Math.max(0, (launches?.notBefore ?? 0) - now),
+  };
+}
+
+/** `ask.workers`: every worker, newest last. */
+export function workersOf(picture: Picture): Record<string, unknown> {
+  const workers = picture.workers.map((worker) => ({
+    id: worker.id,
+    state: worker.state,
+    agentId: worker.agentId,
+    hostname: worker.hostname,
+    ports: worker.ports,
+    cpus: worker.size.cpus,
+    memMb: worker.size.memMb,
+    since: worker.times[worker.state],
+    status: worker.status?.state,
+    why: worker.why,
+  }));
+  return { sentence: `${workers.length} workers`, workers };
+}
+
+/** `ask.explain` for a worker: why it is where it is, and the last decisions about it. */
+export function explainWorker(
+  picture: Picture,
+  id: string,
+  remembered: readonly Remembered[],
+): Record<string, unknown> {
+  const worker = picture.workers.find((one) => one.id === id);
+  const about = remembered.filter((one) => one.about === id || one.why.includes(id));
+  return {
+    sentence: workerSentence(picture, worker, id, about),
+    worker,
+    decisions: about,
+  };
+}
+
+/** `ask.explain` for an agent: what was decided about its offers. */
+export function explainAgent(
+  agent: AgentRecord | undefined,
+  id: string,
+  picture: Picture,
+  remembered: readonly Remembered[],
+): Record<string, unknown> {
+  const about = remembered.filter((one) => one.about === id);
+  const here = picture.workers.filter((worker) => worker.agentId === id).map((one) => one.id);
+  const avoided = agent !== undefined && agent.avoidUntil > picture.now;
+  const last = about.at(-1)?.why ?? 'no offer of it was decided upon lately';
+  const sentence = avoided
+    ? `agent ${id} is avoided for ${agent.avoidUntil - picture.now} ms more: ${agent.why}`
+    : `agent ${id} runs ${here.length} workers; last decision: ${last}`;
+  return { sentence, workers: here, avoided: agent, decisions: about };
+}
+
+/** The reasons of one line of the decision log. */
+export function rememberedFrom(decision: DecisionMessage): Remembered[] {
+  return decision.reasons.map(({ about, why }) => ({
+    at: decision.at,
+    function: decision.function,
+    about,
+    why,
+  }));
+}
+
+function statusSentence(picture: Picture, states: Record<WorkerState, number>): string {
+  const { framework } = picture;
+  if (framework === undefined) return 'no gateway has led this cluster yet';
+  if (framework.held !== undefined) {
+    return `HELD: ${framework.held.why}; nothing is launched or killed until admin.release-hold`;
+  }
+  if (framework.state !== 'active') {
+    return `the cluster is ${framework.state}: ${framework.result?.why ?? 'no reason recorded'}`;
+  }
+  const waiting = states.wanted > 0 ? `, ${states.wanted} wait for an offer` : '';
+  return `framework ${framework.id} is active: ${states.running} workers running${waiting}`;
+}
+
+function workerSentence(
+  picture: Picture,
+  worker: WorkerRecord | undefined,
+  id: string,
+  about: readonly Remembered[],
+): string {
+  if (worker === undefined) {
+    const last = about.at(-1);
+    return last === undefined ? `there is no worker ${id}` : `${id} is gone: ${last.why}`;
+  }
+  const held = picture.framework?.held;
+  if (worker.state === 'wanted' && held !== undefined) return `${id} waits: held, ${held.why}`;
+  const blocked = worker.state === 'wanted' ? about.findLast((one) => one.about !== id) : undefined;
+  return `${id} is ${worker.state}: ${blocked?.why ?? worker.why}`;
+}

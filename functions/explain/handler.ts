@@ -1,0 +1,171 @@
+import { z } from 'zod';
+import { decisionMessage, encodeJson } from '#proto/messages.ts';
+import {
+  agentRecord,
+  driverRecord,
+  frameworkRecord,
+  launchesRecord,
+  workerRecord,
+} from '#proto/records.ts';
+import { specRecord } from '#proto/spec.ts';
+import type { BusMessage, Endpoint, Subscription } from '#runtime/bus/bus.ts';
+import { sleep } from '#runtime/clock.ts';
+import { BadMessageError } from '#runtime/errors.ts';
+import type { FunctionDefinition } from '#runtime/function.ts';
+import type { FunctionContext } from '../shared/context.ts';
+import { type Effect, showEffect } from '../shared/effect.ts';
+import type { Heard } from '../shared/heard.ts';
+import { labelOf } from '../shared/label.ts';
+import { load, loadAll } from '../shared/load.ts';
+import {
+  explainAgent,
+  explainWorker,
+  type Picture,
+  type Remembered,
+  rememberedFrom,
+  status,
+  workersOf,
+} from './decide.ts';
+
+/** Lines of the decision log that are read at start, and reasons that are kept. */
+const linesRead = 2000;
+const reasonsKept = 20_000;
+/** The log has been read when nothing more of it comes for so long. */
+const settleMs = 100;
+/** Reasons in one answer. */
+const reasonsShown = 20;
+
+const explainMessage = z.union([
+  z.strictObject({ worker: z.string().min(1) }),
+  z.strictObject({ agent: z.string().min(1) }),
+]);
+
+/** Answers questions from the records and the decision log; changes nothing. */
+export function explainFunction(
+  context: FunctionContext,
+): FunctionDefinition<undefined, Heard, Effect> {
+  const { subjects, paths } = context;
+  const log = decisionLog(context);
+  const answer = (
+    question: string,
+    about: (message: BusMessage) => Promise<unknown>,
+  ): Endpoint => ({
+    name: `ask-${question}`,
+    subject: subjects.ask(question),
+    handle: async (message) => encodeJson(await about(message)),
+  });
+  return {
+    name: 'explain',
+    description: 'answers questions from the records and the decision log',
+    hears: [],
+    label: labelOf,
+    show: showEffect,
+    load: async () => undefined,
+    decide: () => ({ writes: [], effects: [], reasons: [] }),
+    perform: async () => [],
+    barrier: paths.framework,
+    endpoints: [
+      answer('status', async () => status(await picture(context))),
+      answer('workers', async () => workersOf(await picture(context))),
+      answer('config', async () => configured(context)),
+      answer('explain', async (message) => explained(context, log, message)),
+    ],
+  };
+}
+
+async function explained(
+  context: FunctionContext,
+  log: DecisionLog,
+  message: BusMessage,
+): Promise<unknown> {
+  const question = parse(message);
+  const seen = await picture(context);
+  const remembered = await log.reasons();
+  if ('worker' in question) {
+    const { worker } = question;
+    return explainWorker(seen, worker, shown(remembered, worker));
+  }
+  const { agent } = question;
+  const read = await load(context.store, context.paths.agent(agent), agentRecord);
+  return explainAgent(read?.value, agent, seen, shown(remembered, agent));
+}
+
+function shown(remembered: readonly Remembered[], id: string): Remembered[] {
+  return remembered.filter((one) => one.about === id || one.why.includes(id)).slice(-reasonsShown);
+}
+
+function parse(message: BusMessage): z.infer<typeof explainMessage> {
+  const wanted = 'ask.explain wants {"worker":"taskmanager-00001"} or {"agent":"<agent id>"}';
+  let json: unknown;
+  try {
+    json = JSON.parse(new TextDecoder().decode(message.data));
+  } catch (error) {
+    throw new BadMessageError(`not JSON; ${wanted}`, { cause: error });
+  }
+  const parsed = explainMessage.safeParse(json);
+  if (!parsed.success) throw new BadMessageError(wanted);
+  return parsed.data;
+}
+
+async function configured({ store, paths }: FunctionContext): Promise<unknown> {
+  const spec = await load(store, paths.spec, specRecord);
+  if (spec === undefined) return { sentence: 'no gateway has led this cluster yet' };
+  const { generation, configured: settings, overrides } = spec.value;
+  return { sentence: `generation ${generation}`, generation, configured: settings, overrides };
+}
+
+async function picture({ store, paths, clock }: FunctionContext): Promise<Picture> {
+  const [framework, spec, driver, launches, ids] = await Promise.all([
+    load(store, paths.framework, frameworkRecord),
+    load(store, paths.spec, specRecord),
+    load(store, paths.driver, driverRecord),
+    load(store, paths.launches, launchesRecord),
+    store.list(paths.workers),
+  ]);
+  const workers = await loadAll(store, ids.map(paths.worker), workerRecord);
+  return {
+    now: clock.now(),
+    framework: framework?.value,
+    spec: spec?.value,
+    driver: driver?.value,
+    launches: launches?.value,
+    workers: workers.map((read) => read.value),
+  };
+}
+
+interface DecisionLog {
+  reasons(): Promise<readonly Remembered[]>;
+}
+
+/** The last reasons of every function, read from the stream and then followed. */
+function decisionLog({ bus, subjects, clock }: FunctionContext): DecisionLog {
+  const reasons: Remembered[] = [];
+  const remember = (message: BusMessage): void => {
+    const parsed = decisionMessage.safeParse(JSON.parse(new TextDecoder().decode(message.data)));
+    if (!parsed.success) return;
+    reasons.push(...rememberedFrom(parsed.data));
+    if (reasons.length > reasonsKept) reasons.splice(0, reasons.length - reasonsKept);
+  };
+  const follow = async (): Promise<Subscription> => {
+    const { decisionStream, everyDecision } = subjects;
+    const subscription = await bus.replay(decisionStream, everyDecision, linesRead, remember);
+    for (let seen = -1; seen < reasons.length; ) {
+      seen = reasons.length;
+      await sleep(clock, settleMs);
+    }
+    return subscription;
+  };
+  let following: Promise<Subscription> | undefined;
+  return {
+    reasons: async () => {
+      following ??= follow();
+      try {
+        await following;
+      } catch (error) {
+        following = undefined;
+        throw error;
+      }
+      return reasons;
+    },
+  };
+}

@@ -1,0 +1,252 @@
+import type {
+  AgentRecord,
+  FrameworkRecord,
+  LaunchesRecord,
+  RecordPaths,
+  WorkerRecord,
+} from '#proto/records.ts';
+import type { ClusterSettings, SpecRecord } from '#proto/spec.ts';
+import type { Decision, Moment, Reason } from '#runtime/function.ts';
+import type { StoreOp } from '#runtime/store/store.ts';
+import type { Effect, Registration, TaskName } from '../shared/effect.ts';
+import type { Heard } from '../shared/heard.ts';
+import { forgetWrites, patched, workerChanged, workerWrites } from '../shared/worker.ts';
+import { created, type Read, replaced } from '../shared/writes.ts';
+
+export interface FailuresState {
+  readonly paths: RecordPaths;
+  readonly framework: Read<FrameworkRecord> | undefined;
+  readonly spec: Read<SpecRecord> | undefined;
+  readonly launches: Read<LaunchesRecord> | undefined;
+  /** Records of the agents on which the loaded workers were. */
+  readonly agents: ReadonlyMap<string, Read<AgentRecord>>;
+  /** Workers whose deadline has passed, and workers that are told to have ended. */
+  readonly workers: readonly Read<WorkerRecord>[];
+}
+
+const minuteMs = 60_000;
+/** An agent is avoided for at most so long; after so long without a failure it counts from one again. */
+const penaltyMaxMs = 600_000;
+/** An ended worker whose end nobody has confirmed yet is looked at again after so long. */
+const confirmAgainMs = 5000;
+/** A status of an ended worker is not waited for longer: Mesos repeats it, and a task without a record is acknowledged. */
+const acknowledgeMaxMs = 60_000;
+/** A worker that Mesos should have spoken of is asked about again after so long. */
+const askAgainMs = 30_000;
+
+interface Draft {
+  readonly writes: StoreOp[];
+  readonly effects: Effect[];
+  readonly reasons: Reason[];
+  readonly kills: TaskName[];
+  readonly asks: TaskName[];
+  readonly failed: WorkerRecord[];
+}
+
+interface Ground {
+  readonly state: FailuresState;
+  readonly settings: ClusterSettings;
+  readonly framework: FrameworkRecord;
+  readonly moment: Moment;
+}
+
+/** What follows when a deadline has passed, and what failed launches cost. */
+export function decide(
+  state: FailuresState,
+  _events: readonly Heard[],
+  moment: Moment,
+): Decision<Effect> {
+  const { framework, spec } = state;
+  if (framework === undefined || spec === undefined || framework.value.state !== 'active') {
+    return { writes: [], effects: [], reasons: [] };
+  }
+  const draft: Draft = { writes: [], effects: [], reasons: [], kills: [], asks: [], failed: [] };
+  const settings = spec.value.configured;
+  const ground: Ground = { state, settings, framework: framework.value, moment };
+  for (const read of state.workers) look(ground, draft, read);
+  count(ground, draft);
+  const registration: Registration = { id: framework.value.id, epoch: framework.value.epoch };
+  const calls: Effect[] = [
+    ...(draft.kills.length > 0
+      ? [{ kind: 'kill', framework: registration, tasks: draft.kills } as const]
+      : []),
+    ...(draft.asks.length > 0
+      ? [{ kind: 'reconcile', framework: registration, tasks: draft.asks } as const]
+      : []),
+  ];
+  return { writes: draft.writes, effects: [...calls, ...draft.effects], reasons: draft.reasons };
+}
+
+function look(ground: Ground, draft: Draft, read: Read<WorkerRecord>): void {
+  const worker = read.value;
+  const { moment } = ground;
+  if (worker.state === 'ended' && isFailure(worker)) draft.failed.push(worker);
+  if (worker.due === undefined || worker.due > moment.now) return;
+  switch (worker.state) {
+    case 'launching':
+      ask(ground, draft, read, 'Mesos has not spoken of it since its ACCEPT');
+      return;
+    case 'unreachable':
+      unreachable(ground, draft, read);
+      return;
+    case 'stopping':
+      killAgain(ground, draft, read);
+      return;
+    case 'ended':
+      forget(ground, draft, read);
+      return;
+    default:
+      change(ground, draft, read, { due: undefined, why: worker.why });
+  }
+}
+
+function ask(ground: Ground, draft: Draft, read: Read<WorkerRecord>, why: string): void {
+  const worker = read.value;
+  draft.asks.push({ taskId: worker.id, agentId: worker.agentId });
+  draft.reasons.push({ about: worker.id, why: `${why}: asked about by RECONCILE` });
+  change(ground, draft, read, { due: ground.moment.now + askAgainMs, why: worker.why });
+}
+
+/** With the driver Flink's heartbeat decides; without it the worker is given up after the grace. */
+function unreachable(ground: Ground, draft: Draft, read: Read<WorkerRecord>): void {
+  const { settings, moment, framework } = ground;
+  const since = read.value.times.unreachable ?? moment.now;
+  const over = moment.now - since >= settings.failures.unreachableGraceMs;
+  if (settings.demand.mode === 'driver' || !over || framework.held !== undefined) {
+    ask(ground, draft, read, 'its agent cannot be reached');
+    return;
+  }
+  stop(ground, draft, read, `its agent could not be reached for ${moment.now - since} ms`);
+}
+
+function stop(ground: Ground, draft: Draft, read: Read<WorkerRecord>, why: string): void {
+  const worker = read.value;
+  const due = ground.moment.now + ground.settings.failures.killRepeatMs;
+  draft.kills.push({ taskId: worker.id, agentId: worker.agentId });
+  draft.reasons.push({ about: worker.id, why });
+  change(ground, draft, read, { state: 'stopping', kills: 1, due, why });
+}
+
+function killAgain(ground: Ground, draft: Draft, read: Read<WorkerRecord>): void {
+  const worker = read.value;
+  const { killRepeatMs } = ground.settings.failures;
+  const due = ground.moment.now + killRepeatMs;
+  if (ground.framework.held !== undefined) {
+    change(ground, draft, read, { due, why: worker.why });
+    return;
+  }
+  const kills = (worker.kills ?? 0) + 1;
+  draft.kills.push({ taskId: worker.id, agentId: worker.agentId });
+  draft.reasons.push({ about: worker.id, why: `KILL number ${kills}: it has not ended yet` });
+  change(ground, draft, read, { kills, due, why: worker.why });
+}
+
+function forget(ground: Ground, draft: Draft, read: Read<WorkerRecord>): void {
+  const worker = read.value;
+  const { moment, state } = ground;
+  const age = moment.now - (worker.times.ended ?? moment.now);
+  const acknowledged = worker.unacknowledged === undefined || age >= acknowledgeMaxMs;
+  if (worker.confirmed && acknowledged) {
+    draft.writes.push(...forgetWrites(read, state.paths));
+    return;
+  }
+  change(ground, draft, read, { due: moment.now + confirmAgainMs, why: worker.why });
+}
+
+function change(
+  ground: Ground,
+  draft: Draft,
+  read: Read<WorkerRecord>,
+  patch: Parameters<typeof patched>[1],
+): void {
+  const next = patched(read.value, patch, ground.moment);
+  draft.writes.push(...workerWrites(read, next, ground.state.paths));
+  if (next.state !== read.value.state) draft.effects.push(workerChanged(next));
+}
+
+/** A launch failed when the worker ended by itself before it ran; what Mesos or drey withdrew is nobody's fault. */
+function isFailure(worker: WorkerRecord): boolean {
+  if (worker.times.running !== undefined || worker.times.stopping !== undefined) return false;
+  if (worker.launch === undefined) return false;
+  return !faultless.has(worker.status?.reason ?? '');
+}
+
+const faultless = new Set([
+  '',
+  'REASON_INVALID_OFFERS',
+  'REASON_RECONCILIATION',
+  'REASON_AGENT_DISCONNECTED',
+  'REASON_AGENT_REMOVED',
+  'REASON_AGENT_DRAINING',
+  'REASON_MASTER_DISCONNECTED',
+]);
+
+/** Counts each failed launch once, pauses launches above the rate, and avoids the agents. */
+function count(ground: Ground, draft: Draft): void {
+  const { state, settings, moment } = ground;
+  const before = state.launches?.value;
+  const recent = (before?.failures ?? []).filter((one) => moment.now - one.at < minuteMs);
+  const known = new Set(recent.map((one) => one.worker));
+  const news = draft.failed.filter(
+    (worker) => !known.has(worker.id) && moment.now - (worker.times.ended ?? moment.now) < minuteMs,
+  );
+  if (news.length === 0) return;
+  const failures = [
+    ...recent,
+    ...news.map((worker) => ({ worker: worker.id, at: worker.times.ended ?? moment.now })),
+  ];
+  const over = failures.length > settings.failures.maxPerMinute;
+  const pauses = over ? (recent.length === 0 ? 0 : (before?.pauses ?? 0)) + 1 : 0;
+  const pauseMs = Math.min(minuteMs, settings.failures.pauseMs * 2 ** (pauses - 1));
+  const next: LaunchesRecord = {
+    v: 1,
+    op: moment.op,
+    failures,
+    notBefore: over ? moment.now + pauseMs : (before?.notBefore ?? 0),
+    pauses,
+  };
+  const launches = state.launches;
+  draft.writes.push(
+    launches === undefined ? created(state.paths.launches, next) : replaced(launches, next),
+  );
+  for (const worker of news) draft.reasons.push({ about: worker.id, why: 'its launch failed' });
+  if (over) {
+    const why = `${failures.length} launches failed within a minute: none for ${pauseMs} ms`;
+    draft.reasons.push({ about: 'launches', why });
+  }
+  for (const [agentId, workers] of byAgent(news)) avoid(ground, draft, agentId, workers);
+}
+
+function avoid(
+  ground: Ground,
+  draft: Draft,
+  agentId: string,
+  workers: readonly WorkerRecord[],
+): void {
+  const { state, settings, moment } = ground;
+  const read = state.agents.get(agentId);
+  const before = read?.value;
+  const stale = before === undefined || moment.now - before.avoidUntil > penaltyMaxMs;
+  const failures = (stale ? 0 : before.failures) + 1;
+  const pause = Math.min(penaltyMaxMs, settings.failures.agentPenaltyMs * 2 ** (failures - 1));
+  const why = workers[0]?.why ?? '';
+  const next: AgentRecord = {
+    v: 1,
+    op: moment.op,
+    failures,
+    avoidUntil: moment.now + pause,
+    why,
+  };
+  const path = state.paths.agent(agentId);
+  draft.writes.push(read === undefined ? created(path, next) : replaced(read, next));
+  draft.reasons.push({ about: agentId, why: `avoided for ${pause} ms: ${why}` });
+}
+
+function byAgent(workers: readonly WorkerRecord[]): Map<string, WorkerRecord[]> {
+  const agents = new Map<string, WorkerRecord[]>();
+  for (const worker of workers) {
+    if (worker.agentId === undefined) continue;
+    agents.set(worker.agentId, [...(agents.get(worker.agentId) ?? []), worker]);
+  }
+  return agents;
+}

@@ -1,0 +1,81 @@
+import {
+  agentRecord,
+  frameworkRecord,
+  launchesRecord,
+  type RecordPaths,
+  workerRecord,
+} from '#proto/records.ts';
+import { specRecord } from '#proto/spec.ts';
+import type { FunctionDefinition } from '#runtime/function.ts';
+import type { Store } from '#runtime/store/store.ts';
+import type { FunctionContext } from '../shared/context.ts';
+import { type Effect, showEffect } from '../shared/effect.ts';
+import type { Heard } from '../shared/heard.ts';
+import { hearsChanged, hearsTick } from '../shared/hears.ts';
+import { labelOf } from '../shared/label.ts';
+import { load, loadAll } from '../shared/load.ts';
+import { performer } from '../shared/perform.ts';
+import { decide, type FailuresState } from './decide.ts';
+
+/** Deadlines handled by one decision; the next tick takes the next ones. */
+const dueAtOnce = 100;
+/** `due/<13 digits>-<worker>`. */
+const timeDigits = 13;
+
+/** Deadlines, back-off, penalties of agents, and forgetting. */
+export function failuresFunction(
+  context: FunctionContext,
+): FunctionDefinition<FailuresState, Heard, Effect> {
+  const { subjects, paths, clock } = context;
+  return {
+    name: 'failures',
+    description: 'acts on deadlines and failed launches',
+    hears: [hearsChanged(subjects, 'worker'), hearsTick(subjects)],
+    label: labelOf,
+    show: showEffect,
+    load: (store, events) => loadState(store, paths, events, clock.now()),
+    decide,
+    perform: performer(context),
+    barrier: paths.framework,
+  };
+}
+
+async function loadState(
+  store: Store,
+  paths: RecordPaths,
+  events: readonly Heard[],
+  now: number,
+): Promise<FailuresState> {
+  const told = events.flatMap((event) =>
+    event.kind === 'changed' && event.state === 'ended' ? [event.id] : [],
+  );
+  const ticked = events.some((event) => event.kind === 'tick');
+  const [framework, spec, launches, due] = await Promise.all([
+    load(store, paths.framework, frameworkRecord),
+    load(store, paths.spec, specRecord),
+    load(store, paths.launches, launchesRecord),
+    ticked ? store.list(paths.due) : Promise.resolve([]),
+  ]);
+  const past = due
+    .filter((name) => Number(name.slice(0, timeDigits)) <= now)
+    .slice(0, dueAtOnce)
+    .map((name) => name.slice(timeDigits + 1));
+  const ids = [...new Set([...told, ...past])];
+  const workers = await loadAll(store, ids.map(paths.worker), workerRecord);
+  const agentIds = new Set(
+    workers.flatMap(({ value }) =>
+      value.state === 'ended' && value.agentId !== undefined ? [value.agentId] : [],
+    ),
+  );
+  const agents = await Promise.all(
+    [...agentIds].map(async (id) => [id, await load(store, paths.agent(id), agentRecord)] as const),
+  );
+  return {
+    paths,
+    framework,
+    spec,
+    launches,
+    agents: new Map(agents.flatMap(([id, read]) => (read === undefined ? [] : [[id, read]]))),
+    workers,
+  };
+}

@@ -1,0 +1,106 @@
+import {
+  agentRecord,
+  frameworkRecord,
+  launchesRecord,
+  type RecordPaths,
+  type WorkerRecord,
+  workerRecord,
+} from '#proto/records.ts';
+import { specRecord } from '#proto/spec.ts';
+import type { FunctionDefinition } from '#runtime/function.ts';
+import type { Store } from '#runtime/store/store.ts';
+import type { FunctionContext } from '../shared/context.ts';
+import { type Effect, showEffect } from '../shared/effect.ts';
+import type { Heard } from '../shared/heard.ts';
+import { hearsChanged, hearsOffers, hearsTick } from '../shared/hears.ts';
+import { labelOf } from '../shared/label.ts';
+import { load, loadAll } from '../shared/load.ts';
+import { performer } from '../shared/perform.ts';
+import type { Read } from '../shared/writes.ts';
+import { decide, type OffersState } from './decide.ts';
+
+/** Workers placed by one decision: their writes stay well below the limits of one transaction. */
+const workersAtOnce = 100;
+
+/** Which waiting worker goes where; ACCEPT, DECLINE, SUPPRESS, REVIVE. */
+export function offersFunction(
+  context: FunctionContext,
+): FunctionDefinition<OffersState, Heard, Effect> {
+  const { subjects, paths, clock } = context;
+  const perform = performer(context);
+  let revivedAt = 0;
+  return {
+    name: 'offers',
+    description: 'matches offers with waiting workers',
+    hears: [hearsOffers(subjects), hearsChanged(subjects, 'worker'), hearsTick(subjects)],
+    label: labelOf,
+    show: showEffect,
+    load: async (store, events) => ({ ...(await loadState(store, paths, events)), revivedAt }),
+    decide,
+    perform: async (effect) => {
+      if (effect.kind === 'revive') revivedAt = clock.now();
+      return perform(effect);
+    },
+    barrier: paths.framework,
+  };
+}
+
+async function loadState(
+  store: Store,
+  paths: RecordPaths,
+  events: readonly Heard[],
+): Promise<Omit<OffersState, 'revivedAt'>> {
+  const offered = new Set(
+    events.flatMap((event) =>
+      event.kind === 'offers' ? event.offers.map((offer) => offer.agent_id.value) : [],
+    ),
+  );
+  const refusedIds = events.flatMap((event) => (event.kind === 'refused' ? event.workers : []));
+  const [framework, spec, launches, waitingIds, avoided, refused] = await Promise.all([
+    load(store, paths.framework, frameworkRecord),
+    load(store, paths.spec, specRecord),
+    load(store, paths.launches, launchesRecord),
+    store.list(paths.waiting),
+    avoidedAgents(store, paths, offered),
+    loadAll(store, refusedIds.map(paths.worker), workerRecord),
+  ]);
+  const chosen = offered.size === 0 ? [] : turned(waitingIds, offered).slice(0, workersAtOnce);
+  const waiting = await loadAll(store, chosen.map(paths.worker), workerRecord);
+  return {
+    paths,
+    framework,
+    spec,
+    launches: launches?.value,
+    waitingCount: waitingIds.length,
+    waiting: waiting.filter((read) => read.value.state === 'wanted'),
+    agents: avoided,
+    refused: byId(refused),
+  };
+}
+
+async function avoidedAgents(
+  store: Store,
+  paths: RecordPaths,
+  offered: ReadonlySet<string>,
+): Promise<OffersState['agents']> {
+  if (offered.size === 0) return new Map();
+  const known = new Set(await store.list(paths.agents));
+  const ids = [...offered].filter((id) => known.has(encodeURIComponent(id)));
+  const found = await Promise.all(
+    ids.map(async (id) => [id, await load(store, paths.agent(id), agentRecord)] as const),
+  );
+  return new Map(found.flatMap(([id, read]) => (read === undefined ? [] : [[id, read.value]])));
+}
+
+function byId(workers: readonly Read<WorkerRecord>[]): ReadonlyMap<string, Read<WorkerRecord>> {
+  return new Map(workers.map((read) => [read.value.id, read]));
+}
+
+/** The list from a point drawn from the first agent's id, so that copies do not fight for the same workers. */
+function turned(ids: readonly string[], agents: ReadonlySet<string>): readonly string[] {
+  const [first = ''] = agents;
+  let hash = 0;
+  for (const letter of first) hash = (hash * 31 + letter.charCodeAt(0)) >>> 0;
+  const start = ids.length === 0 ? 0 : hash % ids.length;
+  return [...ids.slice(start), ...ids.slice(0, start)];
+}

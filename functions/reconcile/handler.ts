@@ -1,0 +1,55 @@
+import {
+  frameworkRecord,
+  type RecordPaths,
+  reconcileRecord,
+  workerRecord,
+} from '#proto/records.ts';
+import { specRecord } from '#proto/spec.ts';
+import type { FunctionDefinition } from '#runtime/function.ts';
+import type { Store } from '#runtime/store/store.ts';
+import type { FunctionContext } from '../shared/context.ts';
+import { type Effect, showEffect } from '../shared/effect.ts';
+import type { Heard } from '../shared/heard.ts';
+import { hearsSubscribed, hearsTick } from '../shared/hears.ts';
+import { labelOf } from '../shared/label.ts';
+import { load, loadAll } from '../shared/load.ts';
+import { performer } from '../shared/perform.ts';
+import { decide, needsFleet, type ReconcileState } from './decide.ts';
+
+/** Explicit and implicit reconciliation. */
+export function reconcileFunction(
+  context: FunctionContext,
+): FunctionDefinition<ReconcileState, Heard, Effect> {
+  const { subjects, paths, clock } = context;
+  return {
+    name: 'reconcile',
+    description: 'asks Mesos about the workers it has not spoken of',
+    hears: [hearsSubscribed(subjects), hearsTick(subjects)],
+    label: labelOf,
+    show: showEffect,
+    load: (store, events) => loadState(store, paths, events, clock.now()),
+    decide,
+    perform: performer(context),
+    barrier: paths.framework,
+  };
+}
+
+async function loadState(
+  store: Store,
+  paths: RecordPaths,
+  events: readonly Heard[],
+  now: number,
+): Promise<ReconcileState> {
+  const [framework, spec, reconcile] = await Promise.all([
+    load(store, paths.framework, frameworkRecord),
+    load(store, paths.spec, specRecord),
+    load(store, paths.reconcile, reconcileRecord),
+  ]);
+  const workers = needsFleet(reconcile?.value, events, now) ? await fleet(store, paths) : undefined;
+  return { paths, framework, spec, reconcile, workers };
+}
+
+async function fleet(store: Store, paths: RecordPaths): Promise<ReconcileState['workers']> {
+  const ids = await store.list(paths.workers);
+  return loadAll(store, ids.map(paths.worker), workerRecord);
+}

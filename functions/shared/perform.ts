@@ -1,0 +1,204 @@
+import { encodeCall } from '#proto/mesos/codec.ts';
+import type { SchedulerCall } from '#proto/mesos/types.ts';
+import { type CallOutcome, callOutcome, encodeJson } from '#proto/messages.ts';
+import { frameworkRecord } from '#proto/records.ts';
+import type { CallName } from '#proto/subjects.ts';
+import { DreyError, RequestTimeoutError } from '#runtime/errors.ts';
+import type { FunctionContext } from './context.ts';
+import type { Effect, Registration } from './effect.ts';
+import type { Heard } from './heard.ts';
+import { load } from './load.ts';
+
+/** The gateway answers a call within this time, or its outcome is unknown. */
+const callTimeoutMs = 15_000;
+/** How often a call that may be repeated looks for a newer epoch. */
+const epochTries = 3;
+
+/** Mesos, or the gateway before it, did not take a call that must not get lost: whoever asked asks again. */
+export class CallRefusedError extends DreyError {
+  readonly code = 'DREY_CALL_REFUSED';
+  readonly remedy = 'retry';
+}
+
+type Performer = (effect: Effect) => Promise<readonly Heard[]>;
+
+/** Performs effects: calls through the leading gateway, hints and answers on the bus. */
+export function performer(context: FunctionContext): Performer {
+  const { bus, subjects } = context;
+  return async (effect) => {
+    switch (effect.kind) {
+      case 'accept':
+        return accept(context, effect);
+      case 'decline':
+      case 'suppress':
+      case 'revive':
+      case 'teardown':
+        await send(context, effect.framework, simpleCall(effect));
+        return [];
+      case 'kill':
+      case 'reconcile':
+        await sendAll(context, effect.framework, repeatableCalls(effect));
+        return [];
+      case 'acknowledge':
+        await sendAll(context, effect.framework, repeatableCalls(effect));
+        return effect.last
+          ? [{ kind: 'acknowledged', worker: effect.taskId, uuid: base64(effect.uuid) }]
+          : [];
+      case 'changed': {
+        const { record, id, state, op } = effect;
+        bus.publish(subjects.changed(record, id), encodeJson({ id, state, op }));
+        return [];
+      }
+      case 'launched': {
+        const { session, n, worker } = effect;
+        bus.publish(subjects.demand('launched'), encodeJson({ session, n, worker }));
+        return [];
+      }
+      case 'ended': {
+        const { session, worker, why } = effect;
+        bus.publish(subjects.demand('ended'), encodeJson({ session, worker, why }));
+        return [];
+      }
+      case 'answer':
+        bus.publish(effect.replyTo, encodeJson(effect.answer));
+        return [];
+      case 'again':
+        return [effect.event];
+    }
+  };
+}
+
+/** The uuid of a status as records carry it. */
+export function base64(bytes: Uint8Array): string {
+  return Buffer.from(bytes).toString('base64');
+}
+
+async function accept(
+  context: FunctionContext,
+  effect: Effect & { readonly kind: 'accept' },
+): Promise<readonly Heard[]> {
+  const outcome = await send(context, effect.framework, {
+    type: 'ACCEPT',
+    accept: {
+      offer_ids: effect.offerIds.map((value) => ({ value })),
+      operations: [{ type: 'LAUNCH', launch: { task_infos: effect.tasks } }],
+      filters: { refuse_seconds: effect.refuseSeconds },
+    },
+  });
+  if (outcome.outcome !== 'refused') return [];
+  const workers = effect.tasks.map((task) => task.task_id.value);
+  return [{ kind: 'refused', workers, op: effect.op, why: outcome.message ?? 'refused' }];
+}
+
+function simpleCall(
+  effect: Effect & { readonly kind: 'decline' | 'suppress' | 'revive' | 'teardown' },
+): SchedulerCall {
+  switch (effect.kind) {
+    case 'decline':
+      return {
+        type: 'DECLINE',
+        decline: {
+          offer_ids: effect.offerIds.map((value) => ({ value })),
+          filters: { refuse_seconds: effect.refuseSeconds },
+        },
+      };
+    case 'suppress':
+      return { type: 'SUPPRESS' };
+    case 'revive':
+      return { type: 'REVIVE' };
+    case 'teardown':
+      return { type: 'TEARDOWN' };
+  }
+}
+
+function repeatableCalls(
+  effect: Effect & { readonly kind: 'kill' | 'reconcile' | 'acknowledge' },
+): SchedulerCall[] {
+  switch (effect.kind) {
+    case 'kill':
+      return effect.tasks.map(({ taskId, agentId }) => ({
+        type: 'KILL',
+        kill: { task_id: { value: taskId }, ...agent(agentId) },
+      }));
+    case 'reconcile':
+      return [
+        {
+          type: 'RECONCILE',
+          reconcile: {
+            tasks: effect.tasks.map(({ taskId, agentId }) => ({
+              task_id: { value: taskId },
+              ...agent(agentId),
+            })),
+          },
+        },
+      ];
+    case 'acknowledge':
+      return [
+        {
+          type: 'ACKNOWLEDGE',
+          acknowledge: {
+            agent_id: { value: effect.agentId },
+            task_id: { value: effect.taskId },
+            uuid: effect.uuid,
+          },
+        },
+      ];
+  }
+}
+
+function agent(agentId: string | undefined): { agent_id?: { value: string } } {
+  return agentId === undefined ? {} : { agent_id: { value: agentId } };
+}
+
+/** Sends one call in its epoch, never twice: an epoch that is over has no listener, so the call is certainly not sent. */
+async function send(
+  { bus, subjects }: FunctionContext,
+  framework: Registration,
+  call: SchedulerCall,
+): Promise<CallOutcome> {
+  const subject = subjects.call(framework.epoch, callName(call));
+  const bytes = encodeCall({ ...call, framework_id: { value: framework.id } }, 'protobuf');
+  try {
+    const reply = await bus.request(subject, bytes, { timeoutMs: callTimeoutMs });
+    return callOutcome.parse(JSON.parse(new TextDecoder().decode(reply.data)));
+  } catch (error) {
+    if (error instanceof RequestTimeoutError) {
+      return { outcome: 'unknown', message: error.message };
+    }
+    if (error instanceof DreyError && error.remedy === 'retry') {
+      return { outcome: 'refused', message: error.message };
+    }
+    throw error;
+  }
+}
+
+async function sendAll(
+  context: FunctionContext,
+  framework: Registration,
+  calls: readonly SchedulerCall[],
+): Promise<void> {
+  await Promise.all(calls.map((call) => sendInPresentEpoch(context, framework, call)));
+}
+
+/** ACKNOWLEDGE, KILL and RECONCILE may be repeated: where the epoch is over they go out in the next. */
+async function sendInPresentEpoch(
+  context: FunctionContext,
+  framework: Registration,
+  call: SchedulerCall,
+): Promise<void> {
+  let target = framework;
+  for (let attempt = 1; ; attempt += 1) {
+    const outcome = await send(context, target, call);
+    if (outcome.outcome === 'sent') return;
+    const read = await load(context.store, context.paths.framework, frameworkRecord);
+    const moved = read !== undefined && read.value.epoch !== target.epoch;
+    if (read === undefined || !moved || attempt === epochTries) {
+      throw new CallRefusedError(`${call.type} of epoch ${target.epoch}: ${outcome.message ?? ''}`);
+    }
+    target = { id: read.value.id, epoch: read.value.epoch };
+  }
+}
+
+function callName(call: SchedulerCall): CallName {
+  return (call.type ?? '').toLowerCase().replaceAll('_', '-') as CallName;
+}

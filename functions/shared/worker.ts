@@ -1,0 +1,157 @@
+import type {
+  RecordPaths,
+  RequestRecord,
+  WorkerRecord,
+  WorkerSize,
+  WorkerState,
+} from '#proto/records.ts';
+import type { Moment } from '#runtime/function.ts';
+import type { StoreOp } from '#runtime/store/store.ts';
+import type { Effect } from './effect.ts';
+import { created, type Read, replaced } from './writes.ts';
+
+/** What a change of a worker leaves open: every other field stays as it was. */
+export type Patch = {
+  readonly [K in Changeable]?: WorkerRecord[K] | undefined;
+} & { readonly state?: WorkerState; readonly why: string };
+
+type Changeable =
+  | 'agentId'
+  | 'hostname'
+  | 'ports'
+  | 'launch'
+  | 'status'
+  | 'unacknowledged'
+  | 'doubts'
+  | 'kills'
+  | 'due';
+
+/** Fields that always have a value. */
+type Certain = { readonly spoke?: number; readonly confirmed?: boolean };
+
+/** How long an ended worker's record stays at least, so that its end is counted before it is forgotten. */
+export const forgetAfterMs = 2000;
+
+/** Index nodes are created and removed, never set. */
+const indexVersion = 0;
+
+/** The worker after `patch`; entering a state sets its time. */
+export function patched(
+  worker: WorkerRecord,
+  patch: Patch & Certain,
+  moment: Moment,
+): WorkerRecord {
+  const state = patch.state ?? worker.state;
+  const times = state === worker.state ? worker.times : { ...worker.times, [state]: moment.now };
+  return { ...worker, ...patch, op: moment.op, state, times } as WorkerRecord;
+}
+
+/** The writes that bring a worker and its indexes from what was read to `next`: one transaction. */
+export function workerWrites(
+  read: Read<WorkerRecord>,
+  next: WorkerRecord,
+  paths: RecordPaths,
+): StoreOp[] {
+  return [replaced(read, next), ...indexWrites(read.value, next, paths)];
+}
+
+/** The writes that make a new worker. */
+export function newWorkerWrites(worker: WorkerRecord, paths: RecordPaths): StoreOp[] {
+  return [created(paths.worker(worker.id), worker), ...indexWrites(undefined, worker, paths)];
+}
+
+/** The writes that forget a worker. */
+export function forgetWrites(read: Read<WorkerRecord>, paths: RecordPaths): StoreOp[] {
+  return [
+    { kind: 'remove', path: read.path, version: read.version },
+    ...indexWrites(read.value, undefined, paths),
+  ];
+}
+
+/** The hint that tells of a worker's new state. */
+export function workerChanged(worker: WorkerRecord): Effect {
+  const { id, state, op } = worker;
+  return { kind: 'changed', record: 'worker', id, state, op };
+}
+
+/** Whether the worker still counts: it is wanted, on its way, or running. */
+export function counts(state: WorkerState): boolean {
+  return state !== 'stopping' && state !== 'ended';
+}
+
+/** `taskmanager-00007`: five digits at least, as the old integration named its tasks. */
+export function workerId(number: number): string {
+  return `taskmanager-${String(number).padStart(5, '0')}`;
+}
+
+/** The number in a worker's id, or undefined for a task that drey never named. */
+export function workerNumber(taskId: string): number | undefined {
+  const digits = /^(?:taskmanager|jobmanager)-(\d{5,})$/.exec(taskId)?.[1];
+  return digits === undefined ? undefined : Number(digits);
+}
+
+/** What a new worker is made from. */
+export interface NewWorker {
+  readonly number: number;
+  readonly size: WorkerSize;
+  readonly flink?: WorkerRecord['flink'];
+  readonly request?: string;
+  readonly generation: number;
+  readonly epoch: number;
+  readonly why: string;
+}
+
+/** A worker in `wanted`. */
+export function newWorker(from: NewWorker, moment: Moment): WorkerRecord {
+  return {
+    v: 1,
+    op: moment.op,
+    id: workerId(from.number),
+    kind: 'taskmanager',
+    state: 'wanted',
+    generation: from.generation,
+    size: from.size,
+    ...(from.flink === undefined ? {} : { flink: from.flink }),
+    ...(from.request === undefined ? {} : { request: from.request }),
+    spoke: from.epoch,
+    confirmed: from.request === undefined,
+    times: { wanted: moment.now },
+    why: from.why,
+  };
+}
+
+/** The request node that leads to a worker, or to none. */
+export function requestWrite(
+  paths: RecordPaths,
+  id: string,
+  worker: string,
+  moment: Moment,
+): StoreOp {
+  const record: RequestRecord = { v: 1, op: moment.op, worker };
+  return created(paths.request(id), record);
+}
+
+function indexWrites(
+  before: WorkerRecord | undefined,
+  after: WorkerRecord | undefined,
+  paths: RecordPaths,
+): StoreOp[] {
+  const old = before === undefined ? [] : indexPaths(before, paths);
+  const next = after === undefined ? [] : indexPaths(after, paths);
+  return [
+    ...old
+      .filter((path) => !next.includes(path))
+      .map((path): StoreOp => ({ kind: 'remove', path, version: indexVersion })),
+    ...next
+      .filter((path) => !old.includes(path))
+      .map((path): StoreOp => ({ kind: 'create', path, data: '' })),
+  ];
+}
+
+function indexPaths(worker: WorkerRecord, paths: RecordPaths): string[] {
+  return [
+    ...(worker.state === 'wanted' ? [paths.waits(worker.id)] : []),
+    ...(worker.due === undefined ? [] : [paths.dueAt(worker.due, worker.id)]),
+    ...(counts(worker.state) ? [] : [paths.leaves(worker.id)]),
+  ];
+}

@@ -1,0 +1,154 @@
+import type { TaskStatus } from '#proto/mesos/types.ts';
+import type { WorkerRecord } from '#proto/records.ts';
+import type { ClusterSettings } from '#proto/spec.ts';
+import type { Moment } from '#runtime/function.ts';
+import { forgetAfterMs, patched } from '../../shared/worker.ts';
+import { mayLive, saidBy, type Verdict, verdicts } from './table.ts';
+
+/** What stands around a status: the epoch it came in, and how far the master is to be trusted. */
+export interface Around {
+  readonly epoch: number;
+  readonly settings: ClusterSettings;
+  /** When the master's id last changed. */
+  readonly masterChangedAt: number;
+  /** The uuid as records carry it. */
+  readonly uuid: string | undefined;
+  readonly moment: Moment;
+}
+
+/** A worker after a status. */
+export interface Applied {
+  readonly worker: WorkerRecord;
+  readonly verdict: Verdict;
+  /** It ended because reconciliation does not know it, without any word of the task itself. */
+  readonly vanished: boolean;
+}
+
+/** A doubted worker is asked about again after so long. */
+const doubtAgainMs = 30_000;
+
+/** The worker's next state: see the table for what follows from what. */
+export function applied(worker: WorkerRecord, status: TaskStatus, around: Around): Applied {
+  const said = saidBy(status);
+  const verdict = verdicts[worker.state][said];
+  if (verdict === 'doubt') return doubted(worker, status, around);
+  const trusted = mayLive(said) ? { doubts: undefined } : {};
+  return {
+    worker: after(worker, verdict, noted(worker, status, around), trusted, status, around),
+    verdict,
+    vanished: false,
+  };
+}
+
+function after(
+  worker: WorkerRecord,
+  verdict: Verdict,
+  news: News,
+  trusted: { readonly doubts?: undefined },
+  status: TaskStatus,
+  around: Around,
+): WorkerRecord {
+  const { moment, settings } = around;
+  const seen = { ...news, ...trusted, ...place(worker, status) };
+  switch (verdict) {
+    case 'starting':
+    case 'running':
+      return patched(
+        worker,
+        { ...seen, state: verdict, due: undefined, why: `Mesos: ${status.state}` },
+        moment,
+      );
+    case 'unreachable':
+      return patched(
+        worker,
+        {
+          ...seen,
+          state: 'unreachable',
+          due: moment.now + settings.failures.unreachableGraceMs,
+          why: `Mesos cannot reach its agent: ${sentence(status)}`,
+        },
+        moment,
+      );
+    case 'end':
+      return ended(worker, seen, `Mesos: ${sentence(status)}`, around);
+    case 'stop':
+      return patched(
+        worker,
+        {
+          ...seen,
+          state: 'stopping',
+          kills: (worker.kills ?? 0) + 1,
+          due: moment.now + settings.failures.killRepeatMs,
+          why: 'it runs although its ACCEPT was taken back as not sent',
+        },
+        moment,
+      );
+    case 'note':
+    case 'kill':
+    case 'doubt':
+      return patched(worker, { ...seen, why: worker.why }, moment);
+  }
+}
+
+function doubted(worker: WorkerRecord, status: TaskStatus, around: Around): Applied {
+  const { moment, settings, masterChangedAt } = around;
+  const news = noted(worker, status, around);
+  const settled = moment.now - masterChangedAt > settings.reconcile.masterSettleMs;
+  const doubts = worker.doubts ?? 0;
+  if (settled && doubts > 0) {
+    const why = `Mesos does not know it, told ${doubts + 1} times: ${sentence(status)}`;
+    return { worker: ended(worker, news, why, around), verdict: 'end', vanished: true };
+  }
+  const why = `Mesos does not know it; believed when it is repeated: ${sentence(status)}`;
+  const next = patched(
+    worker,
+    { ...news, state: 'unreachable', doubts: doubts + 1, due: moment.now + doubtAgainMs, why },
+    moment,
+  );
+  return { worker: next, verdict: 'doubt', vanished: false };
+}
+
+function ended(worker: WorkerRecord, news: News, why: string, around: Around): WorkerRecord {
+  return patched(
+    worker,
+    {
+      ...news,
+      state: 'ended',
+      due: around.moment.now + forgetAfterMs,
+      ...(around.uuid === undefined ? {} : { unacknowledged: around.uuid }),
+      why,
+    },
+    around.moment,
+  );
+}
+
+type News = { readonly spoke: number; readonly status?: WorkerRecord['status'] };
+
+/** The status as it is kept; an older one that comes late does not replace a newer one. */
+function noted(worker: WorkerRecord, status: TaskStatus, around: Around): News {
+  const at = status.timestamp === undefined ? around.moment.now : status.timestamp * 1000;
+  const spoke = Math.max(worker.spoke, around.epoch);
+  if (worker.status !== undefined && worker.status.at > at) return { spoke };
+  const { reason, source, message } = status;
+  return {
+    spoke,
+    status: {
+      ...(around.uuid === undefined ? {} : { uuid: around.uuid }),
+      state: status.state,
+      ...(reason === undefined ? {} : { reason }),
+      ...(source === undefined ? {} : { source }),
+      ...(message === undefined ? {} : { message }),
+      at,
+    },
+  };
+}
+
+/** A worker that was taken back has no agent in its record: Mesos tells where it is. */
+function place(worker: WorkerRecord, status: TaskStatus): { readonly agentId?: string } {
+  if (worker.agentId !== undefined || status.agent_id === undefined) return {};
+  return { agentId: status.agent_id.value };
+}
+
+function sentence(status: TaskStatus): string {
+  return [status.state, status.reason, status.message].filter((part) => part).join(', ');
+}
