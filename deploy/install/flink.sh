@@ -29,7 +29,7 @@ hash_of() {
   cat "$@" | sha256sum | cut -d ' ' -f 1
 }
 
-home_stamp=$(hash_of "$sums" "$here/flink-home.pom.xml" "$here"/flink-conf/*)
+home_stamp=$(hash_of "$sums" "$here/flink-home.pom.xml")
 driver_stamp=$(cd "$sources" && find pom.xml src -type f | LC_ALL=C sort | xargs sha256sum |
   cat - <(echo "$version") | sha256sum | cut -d ' ' -f 1)
 
@@ -40,6 +40,10 @@ home_ready() {
 driver_ready() {
   [[ $(cat "$home/.driver-stamp" 2>/dev/null) == "$driver_stamp" &&
     -f $home/lib/drey-flink-driver.jar ]]
+}
+
+conf_ready() {
+  diff -rq "$here/flink-conf" "$home/conf" >/dev/null 2>&1
 }
 
 # Runs Maven, silent unless it fails.
@@ -66,13 +70,18 @@ install_home() {
   found=$(cd "$new" && find . -name '*.jar' | wc -l)
   expected=$(wc -l <"$sums")
   [[ $found == "$expected" ]] || fail "Maven brought $found jars, $expected are recorded"
-  mkdir "$new/conf"
-  cp "$here"/flink-conf/* "$new/conf/"
   echo "$home_stamp" >"$new/.home-stamp"
   # A rename, so that nobody ever sees half a home; an older one stays whole until then.
   [[ ! -e $home ]] || mv -T "$home" "$scratch/old"
   mv -T "$new" "$home"
   echo "flink $version: $found jars verified, in $home"
+}
+
+# Apart from the jars: a changed log pattern must not pull them away from under running processes.
+install_conf() {
+  cp -r "$here/flink-conf" "$scratch/conf"
+  [[ ! -e $home/conf ]] || mv -T "$home/conf" "$scratch/old-conf"
+  mv -T "$scratch/conf" "$home/conf"
 }
 
 install_driver() {
@@ -83,7 +92,7 @@ install_driver() {
   echo "flink $version: driver ready"
 }
 
-if home_ready && driver_ready; then
+if home_ready && conf_ready && driver_ready; then
   echo "flink $version: nothing to do"
   exit 0
 fi
@@ -96,5 +105,6 @@ flock 9
 scratch=$(mktemp -d "$home.XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
 home_ready || install_home
+conf_ready || install_conf
 driver_ready || install_driver
 echo "flink $version: ready"

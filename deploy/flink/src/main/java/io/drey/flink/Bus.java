@@ -38,12 +38,12 @@ final class Bus {
   private volatile Connection connection;
   private volatile boolean closed;
 
-  /** A question that nobody got, or that nobody answered. */
-  static final class UnansweredException extends IOException {
+  /** There is no connection: certainly not sent. */
+  static final class AwayException extends IOException {
     private static final long serialVersionUID = 1L;
 
-    UnansweredException(String message) {
-      super(message);
+    AwayException() {
+      super("NATS is away");
     }
   }
 
@@ -67,7 +67,7 @@ final class Bus {
   CompletableFuture<byte[]> ask(String subject, byte[] question, Duration timeout) {
     Connection current = connection;
     if (current == null || current.getStatus() != Connection.Status.CONNECTED) {
-      return CompletableFuture.failedFuture(new UnansweredException("NATS is away"));
+      return CompletableFuture.failedFuture(new AwayException());
     }
     try {
       return current.requestWithTimeout(subject, question, timeout).thenApply(Message::getData);

@@ -19,9 +19,12 @@ final class Demand {
   private static final Duration ANSWER_TIMEOUT = Duration.ofSeconds(2);
   private static final long FIRST_RETRY_MS = 250;
   private static final long LAST_RETRY_MS = 2000;
+  /** Without a connection a try costs nothing, and the first one after it came should not be late. */
+  private static final long AWAY_RETRY_MS = 100;
 
   private final Bus bus;
   private final String base;
+  private final Seldom unreadable = new Seldom(Duration.ofSeconds(5));
   private final Seldom unanswered = new Seldom(Duration.ofSeconds(5));
   private final ScheduledExecutorService scheduler =
       Executors.newSingleThreadScheduledExecutor(
@@ -120,23 +123,29 @@ final class Demand {
 
     private void heard(byte[] data, Throwable failure) {
       asking = false;
-      if (failure == null) {
-        try {
-          answer.complete(Messages.Answer.parse(data));
-          quiet.complete(null);
-          return;
-        } catch (IOException e) {
-          LOG.warn("The answer to demand.{} cannot be read: {}", verb, e.getMessage());
-        }
-      } else {
-        unanswered.warn(LOG, "demand.{} is not answered yet ({}); asking on.", verb, failure);
-      }
-      if (stopped) {
+      if (failure == null && read(data)) {
         quiet.complete(null);
-        return;
+      } else if (stopped) {
+        quiet.complete(null);
+      } else if (failure instanceof Bus.AwayException) {
+        in(AWAY_RETRY_MS);
+      } else {
+        if (failure != null) {
+          Throwable cause = failure.getCause() == null ? failure : failure.getCause();
+          unanswered.warn(LOG, "demand.{} is not answered yet ({}); asking on.", verb, cause);
+        }
+        in(retryMs);
+        retryMs = Math.min(2 * retryMs, LAST_RETRY_MS);
       }
-      in(retryMs);
-      retryMs = Math.min(2 * retryMs, LAST_RETRY_MS);
+    }
+
+    private boolean read(byte[] data) {
+      try {
+        return answer.complete(Messages.Answer.parse(data));
+      } catch (IOException e) {
+        unreadable.warn(LOG, "The answer to demand.{} cannot be read: {}", verb, e.getMessage());
+        return false;
+      }
     }
 
     private void in(long delayMs) {
