@@ -38,7 +38,10 @@ export interface Store {
   createEphemeralSequential(prefix: string, data: string): Promise<string>;
   /** Removes a node whatever its version; no error where it is gone. */
   discard(path: string): Promise<void>;
-  /** Calls `listener` once, when the node changes or vanishes, or when the session expires. Watch few nodes: see NODE.md. */
+  /**
+   * Reads the node and calls `listener` once, when it is made, changes or vanishes, or when the
+   * session expires. Each watched node is read again after a reconnect: watch few.
+   */
   watch(path: string, listener: () => void): Promise<Stored | undefined>;
   /** Tells each change of the session. Returns the way to stop listening. */
   onSession(listener: (state: SessionState) => void): () => void;

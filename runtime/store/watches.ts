@@ -1,5 +1,6 @@
-import type { Event, Stat } from 'node-zookeeper-client';
+import { type Event, Exception, type Stat } from 'node-zookeeper-client';
 import { StoreUnavailableError } from '../errors.ts';
+import { codeOf } from './codes.ts';
 import { inParallel } from './parallel.ts';
 import type { Session } from './session.ts';
 
@@ -10,8 +11,8 @@ export interface Reading {
 }
 
 interface Watched {
-  /** The transaction that last changed the node, as it was read. */
-  readonly changedBy: string;
+  /** The transaction that last changed the node, as it was read; undefined: there was no node. */
+  readonly changedBy: string | undefined;
   readonly listeners: Set<() => void>;
 }
 
@@ -35,18 +36,38 @@ export class Watches {
     });
   }
 
-  /** Reads the node and leaves a watch on it. @throws StaleRecordError where there is no such node. */
-  watch(path: string, listener?: () => void): Promise<Reading> {
+  /** Reads the node and leaves a watch on it, or on its place where there is none. */
+  async watch(path: string, listener: () => void): Promise<Reading | undefined> {
+    const reading = await this.#onNode(path, listener);
+    if (!reading) await this.#onPlace(path, listener);
+    return reading;
+  }
+
+  #onNode(path: string, listener?: () => void): Promise<Reading | undefined> {
     return this.#session.call({ kind: 'read', verb: 'watch', path }, (client, done) =>
       client.getData(path, this.#onEvent, (error, data, stat) => {
         // In the same turn as the answer: an event of an earlier watch must not end this one.
         if (!error && listener) this.#add(path, stat, listener);
-        done(error, { data, stat });
+        if (codeOf(error) === Exception.NO_NODE) done(undefined, undefined);
+        else done(error, { data, stat });
       }),
     );
   }
 
-  #add(path: string, stat: Stat, listener: () => void): void {
+  /** Between the two calls the node may have been made: then the watch counts as fired. */
+  #onPlace(path: string, listener?: () => void): Promise<Stat | undefined> {
+    return this.#session.call({ kind: 'read', verb: 'watch', path }, (client, done) =>
+      client.exists(path, this.#onEvent, (error, stat: Stat | null) => {
+        if (!error && listener) {
+          this.#add(path, undefined, listener);
+          if (stat) this.#fire(path);
+        }
+        done(error, stat ?? undefined);
+      }),
+    );
+  }
+
+  #add(path: string, stat: Stat | undefined, listener: () => void): void {
     const watched = this.#watched.get(path);
     // Wrapped, so that the same listener given twice is called twice.
     const entry = (): void => listener();
@@ -64,8 +85,12 @@ export class Watches {
 
   async #readAgain(): Promise<void> {
     await inParallel([...this.#watched], readsAtOnce, async ([path, watched]) => {
-      const same = await this.watch(path).then(
-        (reading) => changeOf(reading.stat) === watched.changedBy,
+      const absent = watched.changedBy === undefined;
+      const looked = absent
+        ? this.#onPlace(path)
+        : this.#onNode(path).then((reading) => reading?.stat);
+      const same = await looked.then(
+        (stat) => changeOf(stat) === watched.changedBy,
         // Away again: the next connection reads again. For anything else whoever watches looks itself.
         (error: unknown) => error instanceof StoreUnavailableError,
       );
@@ -74,6 +99,6 @@ export class Watches {
   }
 }
 
-function changeOf(stat: Stat): string {
-  return stat.mzxid.toString('hex');
+function changeOf(stat: Stat | undefined): string | undefined {
+  return stat?.mzxid.toString('hex');
 }

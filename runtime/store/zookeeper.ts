@@ -7,7 +7,7 @@ import {
   type Transaction,
 } from 'node-zookeeper-client';
 import type { Clock } from '../clock.ts';
-import { StaleRecordError, StoreRefusedError, StoreUnavailableError } from '../errors.ts';
+import { StoreRefusedError, StoreUnavailableError } from '../errors.ts';
 import { codeOf } from './codes.ts';
 import { checkRecord, checkTransaction } from './limits.ts';
 import { culpritOf } from './outcomes.ts';
@@ -179,13 +179,8 @@ class ZooKeeperStore implements Store {
   }
 
   async watch(path: string, listener: () => void): Promise<Stored | undefined> {
-    try {
-      const { data, stat } = await this.#watches.watch(this.#full(path), listener);
-      return { path, data: textOf(data), version: stat.version };
-    } catch (error) {
-      if (error instanceof StaleRecordError) return undefined;
-      throw error;
-    }
+    const reading = await this.#watches.watch(this.#full(path), listener);
+    return reading && { path, data: textOf(reading.data), version: reading.stat.version };
   }
 
   close(): Promise<void> {

@@ -1,0 +1,94 @@
+import type { z } from 'zod';
+import { UnreadableRecordError } from '../errors.ts';
+import { inParallel } from './parallel.ts';
+import type { Store, Stored, StoreOp } from './store.ts';
+
+/** A record as it was read; `version` is what a replacement is compared with. */
+export interface Versioned<T> {
+  readonly path: string;
+  readonly value: T;
+  readonly version: number;
+}
+
+/** What names a record at the version at which it was read. */
+export type ReadAt = Pick<Versioned<unknown>, 'path' | 'version'>;
+
+const readsAtOnce = 64;
+
+/**
+ * Reads one record; undefined where there is none.
+ * @throws UnreadableRecordError it is no JSON, does not fit the schema or was written by a newer drey.
+ * @throws StoreUnavailableError
+ */
+export async function readRecord<T>(
+  store: Store,
+  path: string,
+  schema: z.ZodType<T>,
+): Promise<Versioned<T> | undefined> {
+  const stored = await store.read(path);
+  return stored && parseRecord(stored, schema);
+}
+
+/** Reads many records in the order of their paths, undefined where there is none; 64 at a time. */
+export function readMany<T>(
+  store: Store,
+  paths: readonly string[],
+  schema: z.ZodType<T>,
+): Promise<(Versioned<T> | undefined)[]> {
+  return inParallel(paths, readsAtOnce, (path) => readRecord(store, path, schema));
+}
+
+/** Reads every child of a folder as a record; those that vanish in the meantime are left out. */
+export async function readChildren<T>(
+  store: Store,
+  folder: string,
+  schema: z.ZodType<T>,
+): Promise<Versioned<T>[]> {
+  const names = await store.list(folder);
+  const records = await readMany(
+    store,
+    names.map((name) => `${folder}/${name}`),
+    schema,
+  );
+  return records.filter((record) => record !== undefined);
+}
+
+/** @throws UnreadableRecordError it is no JSON, does not fit the schema or was written by a newer drey. */
+export function parseRecord<T>(stored: Stored, schema: z.ZodType<T>): Versioned<T> {
+  const { path, version } = stored;
+  let json: unknown;
+  try {
+    json = JSON.parse(stored.data);
+  } catch (error) {
+    throw new UnreadableRecordError(path, 'it is no JSON', { cause: error });
+  }
+  const parsed = schema.safeParse(json);
+  if (parsed.success) return { path, version, value: parsed.data };
+  const { issues } = parsed.error;
+  const v = json !== null && typeof json === 'object' && 'v' in json ? json.v : undefined;
+  const newer = typeof v === 'number' && issues.some((issue) => issue.path[0] === 'v');
+  const why = newer
+    ? `its schema version ${v} is not known here, a newer drey wrote it`
+    : issues.map((issue) => `${issue.path.join('.') || 'record'}: ${issue.message}`).join('; ');
+  throw new UnreadableRecordError(path, why, { cause: parsed.error });
+}
+
+/** Makes a record that must not exist. */
+export function createOf(path: string, value: object): StoreOp {
+  return { kind: 'create', path, data: JSON.stringify(value) };
+}
+
+/** Replaces a record at the version read; spread the value read into `next`, so that unknown fields stay. */
+export function replaceOf<T extends object>(read: Versioned<T>, next: T): StoreOp {
+  return { kind: 'set', path: read.path, version: read.version, data: JSON.stringify(next) };
+}
+
+/** Removes a record at the version read. */
+export function removeOf(read: ReadAt): StoreOp {
+  return { kind: 'remove', path: read.path, version: read.version };
+}
+
+/** Makes a transaction depend on a record that it leaves as it is. */
+export function checkOf(read: ReadAt): StoreOp {
+  return { kind: 'check', path: read.path, version: read.version };
+}
