@@ -24,12 +24,14 @@ module.exports = {
       comment:
         'decide.ts and its rules reach no I/O, no clock, no randomness: time and ids come in as values.',
       severity: 'error',
-      from: { path: '^functions/.*/decide\\.ts$' },
+      from: { path: '^functions/[a-z]+/(decide|rules/.*)\\.ts$' },
       to: {
         pathNot: [
           '^proto/',
           '^functions/[a-z]+/(decide|rules/.*)\\.ts$',
-          '^functions/shared/.*\\.ts$',
+          '^functions/shared/(effect|heard|label|worker)\\.ts$',
+          '^runtime/store/ops\\.ts$',
+          '^node_modules/zod/',
         ],
         dependencyTypesNot: ['type-only'],
       },

@@ -3,19 +3,19 @@ import { type CommandAnswer, type CommandName, commands } from '#proto/messages.
 import type { CommandRecord, FrameworkRecord, RecordPaths, WorkerRecord } from '#proto/records.ts';
 import type { SpecRecord } from '#proto/spec.ts';
 import type { Decision, Moment } from '#runtime/function.ts';
+import { createOf, replaceOf, type Versioned } from '#runtime/store/ops.ts';
 import type { StoreOp } from '#runtime/store/store.ts';
 import type { Effect } from '../shared/effect.ts';
 import type { Heard, HeardCommand } from '../shared/heard.ts';
 import { counts, forgetAfterMs, patched, workerChanged, workerWrites } from '../shared/worker.ts';
-import { created, type Read, replaced } from '../shared/writes.ts';
 
 export interface AdminState {
   readonly paths: RecordPaths;
-  readonly framework: Read<FrameworkRecord> | undefined;
-  readonly spec: Read<SpecRecord> | undefined;
+  readonly framework: Versioned<FrameworkRecord> | undefined;
+  readonly spec: Versioned<SpecRecord> | undefined;
   /** Commands that were applied before, by id. */
   readonly applied: ReadonlyMap<string, CommandRecord>;
-  readonly workers: ReadonlyMap<string, Read<WorkerRecord>>;
+  readonly workers: ReadonlyMap<string, Versioned<WorkerRecord>>;
   /** Applied commands that are old enough to be forgotten. */
   readonly outdated: readonly { readonly path: string; readonly version: number }[];
 }
@@ -32,8 +32,8 @@ interface Applied {
 
 interface Ground {
   readonly state: AdminState;
-  readonly framework: Read<FrameworkRecord>;
-  readonly spec: Read<SpecRecord>;
+  readonly framework: Versioned<FrameworkRecord>;
+  readonly spec: Versioned<SpecRecord>;
   readonly moment: Moment;
 }
 
@@ -62,7 +62,7 @@ export function decide(
   return {
     writes:
       done === undefined && result.writes.length > 0
-        ? [created(state.paths.command(command.id), record), ...result.writes, ...swept(state)]
+        ? [createOf(state.paths.command(command.id), record), ...result.writes, ...swept(state)]
         : [],
     effects: [
       ...result.effects,
@@ -133,7 +133,7 @@ function scale({ spec, moment }: Ground, target: number): Applied {
       ok: true,
       message: `the target is ${target} workers (generation ${next.generation})`,
     },
-    writes: [replaced(spec, next)],
+    writes: [replaceOf(spec, next)],
     effects: [
       {
         kind: 'changed',
@@ -185,7 +185,7 @@ function teardown({ framework, moment }: Ground): Applied {
   const { id, epoch } = next;
   return {
     answer: { ok: true, message: `framework ${id} is being torn down` },
-    writes: [replaced(framework, next)],
+    writes: [replaceOf(framework, next)],
     effects: [
       { kind: 'teardown', framework: { id, epoch } },
       { kind: 'changed', record: 'framework', id: 'framework', state: 'ending', op: moment.op },
@@ -199,7 +199,7 @@ function releaseHold({ framework, moment }: Ground): Applied {
   const next: FrameworkRecord = { ...rest, op: moment.op };
   return {
     answer: { ok: true, message: `released; it was held because ${held.why}` },
-    writes: [replaced(framework, next)],
+    writes: [replaceOf(framework, next)],
     effects: [
       { kind: 'changed', record: 'framework', id: 'framework', state: next.state, op: moment.op },
     ],

@@ -4,13 +4,13 @@ import { specRecord } from '#proto/spec.ts';
 import { header } from '#proto/subjects.ts';
 import type { BusMessage, Endpoint } from '#runtime/bus/bus.ts';
 import type { FunctionDefinition } from '#runtime/function.ts';
+import { readExisting, readRecord } from '#runtime/store/records.ts';
 import type { Store } from '#runtime/store/store.ts';
 import type { FunctionContext } from '../shared/context.ts';
 import { type Effect, showEffect } from '../shared/effect.ts';
 import type { Heard } from '../shared/heard.ts';
 import { hearsCommands } from '../shared/hears.ts';
 import { labelOf } from '../shared/label.ts';
-import { load, loadAll } from '../shared/load.ts';
 import { performer } from '../shared/perform.ts';
 import { type AdminState, commandKeptMs, decide, parseCommand } from './decide.ts';
 
@@ -61,13 +61,17 @@ async function loadState(
   const command = events.find((event) => event.kind === 'command');
   const target = command === undefined ? undefined : namedWorker(command.name, command.body);
   const [framework, spec, applied, workers, old] = await Promise.all([
-    load(store, paths.framework, frameworkRecord),
-    load(store, paths.spec, specRecord),
-    command === undefined ? undefined : load(store, paths.command(command.id), commandRecord),
-    loadAll(store, target === undefined ? [] : [paths.worker(target)], workerRecord),
+    readRecord(store, paths.framework, frameworkRecord),
+    readRecord(store, paths.spec, specRecord),
+    command === undefined ? undefined : readRecord(store, paths.command(command.id), commandRecord),
+    readExisting(store, target === undefined ? [] : [paths.worker(target)], workerRecord),
     store.list(paths.commands),
   ]);
-  const records = await loadAll(store, old.slice(0, sweptAtOnce).map(paths.command), commandRecord);
+  const records = await readExisting(
+    store,
+    old.slice(0, sweptAtOnce).map(paths.command),
+    commandRecord,
+  );
   return {
     paths,
     framework,

@@ -1,54 +1,13 @@
 import type { DemandAnswer } from '#proto/messages.ts';
-import type {
-  DriverRecord,
-  FleetRecord,
-  FrameworkRecord,
-  RecordPaths,
-  RequestRecord,
-  WorkerRecord,
-} from '#proto/records.ts';
-import type { SpecRecord } from '#proto/spec.ts';
-import type { Decision, Moment, Reason } from '#runtime/function.ts';
+import type { Decision, Moment } from '#runtime/function.ts';
+import { checkOf, createOf, replaceOf } from '#runtime/store/ops.ts';
 import type { StoreOp } from '#runtime/store/store.ts';
 import type { Effect } from '../shared/effect.ts';
 import type { Heard } from '../shared/heard.ts';
 import { newWorkerWrites, workerChanged, workerWrites } from '../shared/worker.ts';
-import { created, type Read, replaced, unchanged } from '../shared/writes.ts';
+import { type DemandState, type Draft, workerIn } from './rules/draft.ts';
 import { hearDriver } from './rules/driver.ts';
-import { converge, type FleetView } from './rules/fixed.ts';
-
-export interface DemandState {
-  readonly paths: RecordPaths;
-  readonly framework: Read<FrameworkRecord> | undefined;
-  readonly spec: Read<SpecRecord> | undefined;
-  readonly driver: Read<DriverRecord> | undefined;
-  readonly fleet: Read<FleetRecord> | undefined;
-  /** Requests that the events name, by `<session>-<n>`. */
-  readonly requests: ReadonlyMap<string, RequestRecord>;
-  /** Workers that the events, their requests, or a round over the fleet name. */
-  readonly workers: ReadonlyMap<string, Read<WorkerRecord>>;
-  /** Names of the fleet, where the number of workers is to be brought to its target. */
-  readonly view: FleetView | undefined;
-  /** Workers in `stopping` and `ended`: whose ends the driver may not know. */
-  readonly leaving: readonly string[];
-}
-
-/** What one batch has come to so far; later events see what earlier ones decided. */
-export interface Draft {
-  readonly state: DemandState;
-  readonly moment: Moment;
-  readonly spec: SpecRecord;
-  readonly framework: FrameworkRecord;
-  counter: number;
-  driver: DriverRecord | undefined;
-  readonly made: Map<string, WorkerRecord>;
-  readonly changed: Map<string, WorkerRecord>;
-  readonly requests: Map<string, RequestRecord>;
-  readonly kills: WorkerRecord[];
-  readonly effects: Effect[];
-  readonly reasons: Reason[];
-  readonly answers: Map<number, DemandAnswer>;
-}
+import { converge } from './rules/fixed.ts';
 
 /** Which workers are wanted and which may go: as Flink's driver asks, or up to a fixed target. */
 export function decide(
@@ -86,17 +45,6 @@ export function decide(
   return concluded(draft);
 }
 
-/** A worker as this batch has it. */
-export function workerIn(draft: Draft, id: string): WorkerRecord | undefined {
-  return draft.changed.get(id) ?? draft.made.get(id) ?? draft.state.workers.get(id)?.value;
-}
-
-/** Keeps a changed worker, wherever it came from. */
-export function keep(draft: Draft, worker: WorkerRecord): void {
-  if (draft.made.has(worker.id)) draft.made.set(worker.id, worker);
-  else draft.changed.set(worker.id, worker);
-}
-
 /** `launched` and `ended` are pushed on every hint, and `ended` on every tick until it is confirmed. */
 function tellDriver(draft: Draft, id: string): void {
   const { driver } = draft;
@@ -119,9 +67,9 @@ function concluded(draft: Draft): Decision<Effect> {
   const { paths, fleet } = state;
   const writes: StoreOp[] = [];
   if (fleet !== undefined && draft.counter !== fleet.value.counter) {
-    writes.push(replaced(fleet, { ...fleet.value, op: moment.op, counter: draft.counter }));
+    writes.push(replaceOf(fleet, { ...fleet.value, op: moment.op, counter: draft.counter }));
   }
-  for (const [id, request] of draft.requests) writes.push(created(paths.request(id), request));
+  for (const [id, request] of draft.requests) writes.push(createOf(paths.request(id), request));
   for (const worker of draft.made.values()) writes.push(...newWorkerWrites(worker, paths));
   for (const [id, next] of draft.changed) {
     const read = state.workers.get(id);
@@ -145,10 +93,10 @@ function driverWrites(draft: Draft, others: boolean): StoreOp[] {
   if (draft.driver !== undefined && draft.driver !== driver?.value) {
     const { paths } = draft.state;
     return [
-      driver === undefined ? created(paths.driver, draft.driver) : replaced(driver, draft.driver),
+      driver === undefined ? createOf(paths.driver, draft.driver) : replaceOf(driver, draft.driver),
     ];
   }
-  return others && driver !== undefined ? [unchanged(driver)] : [];
+  return others && driver !== undefined ? [checkOf(driver)] : [];
 }
 
 function killEffects(draft: Draft): Effect[] {

@@ -8,16 +8,17 @@ import {
 } from '#proto/records.ts';
 import { type SpecRecord, specRecord, targetOf } from '#proto/spec.ts';
 import type { FunctionDefinition } from '#runtime/function.ts';
+import { readExisting, readRecord } from '#runtime/store/records.ts';
 import type { Store } from '#runtime/store/store.ts';
 import type { FunctionContext } from '../shared/context.ts';
 import { type Effect, showEffect } from '../shared/effect.ts';
 import type { Heard } from '../shared/heard.ts';
 import { hearsChanged, hearsDemand, hearsTick } from '../shared/hears.ts';
 import { labelOf } from '../shared/label.ts';
-import { load, loadAll } from '../shared/load.ts';
 import { performer } from '../shared/perform.ts';
-import { type DemandState, decide } from './decide.ts';
-import { type FleetView, leavers, workersAtOnce } from './rules/fixed.ts';
+import { decide } from './decide.ts';
+import type { DemandState, FleetView } from './rules/draft.ts';
+import { leavers, workersAtOnce } from './rules/fixed.ts';
 
 /** Ends told again by one tick. */
 const toldAtOnce = 200;
@@ -55,10 +56,10 @@ async function loadState(
 ): Promise<DemandState> {
   // The counter first: lists that are read after it hold every worker that it has counted.
   const [fleet, framework, spec, driver] = await Promise.all([
-    load(store, paths.fleet, fleetRecord),
-    load(store, paths.framework, frameworkRecord),
-    load(store, paths.spec, specRecord),
-    load(store, paths.driver, driverRecord),
+    readRecord(store, paths.fleet, fleetRecord),
+    readRecord(store, paths.framework, frameworkRecord),
+    readRecord(store, paths.spec, specRecord),
+    readRecord(store, paths.driver, driverRecord),
   ]);
   const ticked = events.some((event) => event.kind === 'tick');
   const leaving = ticked ? (await store.list(paths.leaving)).slice(0, toldAtOnce) : [];
@@ -71,7 +72,7 @@ async function loadState(
     ...surplus(view, spec?.value),
     ...(recovers(events) ? await store.list(paths.workers) : []),
   ]);
-  const workers = await loadAll(store, [...ids].map(paths.worker), workerRecord);
+  const workers = await readExisting(store, [...ids].map(paths.worker), workerRecord);
   return {
     paths,
     framework,
@@ -129,7 +130,9 @@ async function requestsOf(
     }),
   );
   const found = await Promise.all(
-    [...ids].map(async (id) => [id, await load(store, paths.request(id), requestRecord)] as const),
+    [...ids].map(
+      async (id) => [id, await readRecord(store, paths.request(id), requestRecord)] as const,
+    ),
   );
   return new Map(found.flatMap(([id, read]) => (read === undefined ? [] : [[id, read.value]])));
 }

@@ -12,11 +12,11 @@ import type { BusMessage, Endpoint, Subscription } from '#runtime/bus/bus.ts';
 import { sleep } from '#runtime/clock.ts';
 import { BadMessageError } from '#runtime/errors.ts';
 import type { FunctionDefinition } from '#runtime/function.ts';
+import { readExisting, readRecord } from '#runtime/store/records.ts';
 import type { FunctionContext } from '../shared/context.ts';
 import { type Effect, showEffect } from '../shared/effect.ts';
 import type { Heard } from '../shared/heard.ts';
 import { labelOf } from '../shared/label.ts';
-import { load, loadAll } from '../shared/load.ts';
 import {
   explainAgent,
   explainWorker,
@@ -86,7 +86,7 @@ async function explained(
     return explainWorker(seen, worker, shown(remembered, worker));
   }
   const { agent } = question;
-  const read = await load(context.store, context.paths.agent(agent), agentRecord);
+  const read = await readRecord(context.store, context.paths.agent(agent), agentRecord);
   return explainAgent(read?.value, agent, seen, shown(remembered, agent));
 }
 
@@ -108,7 +108,7 @@ function parse(message: BusMessage): z.infer<typeof explainMessage> {
 }
 
 async function configured({ store, paths }: FunctionContext): Promise<unknown> {
-  const spec = await load(store, paths.spec, specRecord);
+  const spec = await readRecord(store, paths.spec, specRecord);
   if (spec === undefined) return { sentence: 'no gateway has led this cluster yet' };
   const { generation, configured: settings, overrides } = spec.value;
   return { sentence: `generation ${generation}`, generation, configured: settings, overrides };
@@ -116,13 +116,13 @@ async function configured({ store, paths }: FunctionContext): Promise<unknown> {
 
 async function picture({ store, paths, clock }: FunctionContext): Promise<Picture> {
   const [framework, spec, driver, launches, ids] = await Promise.all([
-    load(store, paths.framework, frameworkRecord),
-    load(store, paths.spec, specRecord),
-    load(store, paths.driver, driverRecord),
-    load(store, paths.launches, launchesRecord),
+    readRecord(store, paths.framework, frameworkRecord),
+    readRecord(store, paths.spec, specRecord),
+    readRecord(store, paths.driver, driverRecord),
+    readRecord(store, paths.launches, launchesRecord),
     store.list(paths.workers),
   ]);
-  const workers = await loadAll(store, ids.map(paths.worker), workerRecord);
+  const workers = await readExisting(store, ids.map(paths.worker), workerRecord);
   return {
     now: clock.now(),
     framework: framework?.value,

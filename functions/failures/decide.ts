@@ -7,21 +7,21 @@ import type {
 } from '#proto/records.ts';
 import type { ClusterSettings, SpecRecord } from '#proto/spec.ts';
 import type { Decision, Moment, Reason } from '#runtime/function.ts';
+import { createOf, replaceOf, type Versioned } from '#runtime/store/ops.ts';
 import type { StoreOp } from '#runtime/store/store.ts';
 import type { Effect, Registration, TaskName } from '../shared/effect.ts';
 import type { Heard } from '../shared/heard.ts';
 import { forgetWrites, patched, workerChanged, workerWrites } from '../shared/worker.ts';
-import { created, type Read, replaced } from '../shared/writes.ts';
 
 export interface FailuresState {
   readonly paths: RecordPaths;
-  readonly framework: Read<FrameworkRecord> | undefined;
-  readonly spec: Read<SpecRecord> | undefined;
-  readonly launches: Read<LaunchesRecord> | undefined;
+  readonly framework: Versioned<FrameworkRecord> | undefined;
+  readonly spec: Versioned<SpecRecord> | undefined;
+  readonly launches: Versioned<LaunchesRecord> | undefined;
   /** Records of the agents on which the loaded workers were. */
-  readonly agents: ReadonlyMap<string, Read<AgentRecord>>;
+  readonly agents: ReadonlyMap<string, Versioned<AgentRecord>>;
   /** Workers whose deadline has passed, and workers that are told to have ended. */
-  readonly workers: readonly Read<WorkerRecord>[];
+  readonly workers: readonly Versioned<WorkerRecord>[];
 }
 
 const minuteMs = 60_000;
@@ -77,7 +77,7 @@ export function decide(
   return { writes: draft.writes, effects: [...calls, ...draft.effects], reasons: draft.reasons };
 }
 
-function look(ground: Ground, draft: Draft, read: Read<WorkerRecord>): void {
+function look(ground: Ground, draft: Draft, read: Versioned<WorkerRecord>): void {
   const worker = read.value;
   const { moment } = ground;
   if (worker.state === 'ended' && isFailure(worker)) draft.failed.push(worker);
@@ -100,7 +100,7 @@ function look(ground: Ground, draft: Draft, read: Read<WorkerRecord>): void {
   }
 }
 
-function ask(ground: Ground, draft: Draft, read: Read<WorkerRecord>, why: string): void {
+function ask(ground: Ground, draft: Draft, read: Versioned<WorkerRecord>, why: string): void {
   const worker = read.value;
   draft.asks.push({ taskId: worker.id, agentId: worker.agentId });
   draft.reasons.push({ about: worker.id, why: `${why}: asked about by RECONCILE` });
@@ -108,7 +108,7 @@ function ask(ground: Ground, draft: Draft, read: Read<WorkerRecord>, why: string
 }
 
 /** With the driver Flink's heartbeat decides; without it the worker is given up after the grace. */
-function unreachable(ground: Ground, draft: Draft, read: Read<WorkerRecord>): void {
+function unreachable(ground: Ground, draft: Draft, read: Versioned<WorkerRecord>): void {
   const { settings, moment, framework } = ground;
   const since = read.value.times.unreachable ?? moment.now;
   const over = moment.now - since >= settings.failures.unreachableGraceMs;
@@ -119,7 +119,7 @@ function unreachable(ground: Ground, draft: Draft, read: Read<WorkerRecord>): vo
   stop(ground, draft, read, `its agent could not be reached for ${moment.now - since} ms`);
 }
 
-function stop(ground: Ground, draft: Draft, read: Read<WorkerRecord>, why: string): void {
+function stop(ground: Ground, draft: Draft, read: Versioned<WorkerRecord>, why: string): void {
   const worker = read.value;
   const due = ground.moment.now + ground.settings.failures.killRepeatMs;
   draft.kills.push({ taskId: worker.id, agentId: worker.agentId });
@@ -127,7 +127,7 @@ function stop(ground: Ground, draft: Draft, read: Read<WorkerRecord>, why: strin
   change(ground, draft, read, { state: 'stopping', kills: 1, due, why });
 }
 
-function killAgain(ground: Ground, draft: Draft, read: Read<WorkerRecord>): void {
+function killAgain(ground: Ground, draft: Draft, read: Versioned<WorkerRecord>): void {
   const worker = read.value;
   const { killRepeatMs } = ground.settings.failures;
   const due = ground.moment.now + killRepeatMs;
@@ -141,7 +141,7 @@ function killAgain(ground: Ground, draft: Draft, read: Read<WorkerRecord>): void
   change(ground, draft, read, { kills, due, why: worker.why });
 }
 
-function forget(ground: Ground, draft: Draft, read: Read<WorkerRecord>): void {
+function forget(ground: Ground, draft: Draft, read: Versioned<WorkerRecord>): void {
   const worker = read.value;
   const { moment, state } = ground;
   const age = moment.now - (worker.times.ended ?? moment.now);
@@ -156,7 +156,7 @@ function forget(ground: Ground, draft: Draft, read: Read<WorkerRecord>): void {
 function change(
   ground: Ground,
   draft: Draft,
-  read: Read<WorkerRecord>,
+  read: Versioned<WorkerRecord>,
   patch: Parameters<typeof patched>[1],
 ): void {
   const next = patched(read.value, patch, ground.moment);
@@ -207,7 +207,7 @@ function count(ground: Ground, draft: Draft): void {
   };
   const launches = state.launches;
   draft.writes.push(
-    launches === undefined ? created(state.paths.launches, next) : replaced(launches, next),
+    launches === undefined ? createOf(state.paths.launches, next) : replaceOf(launches, next),
   );
   for (const worker of news) draft.reasons.push({ about: worker.id, why: 'its launch failed' });
   if (over) {
@@ -238,7 +238,7 @@ function avoid(
     why,
   };
   const path = state.paths.agent(agentId);
-  draft.writes.push(read === undefined ? created(path, next) : replaced(read, next));
+  draft.writes.push(read === undefined ? createOf(path, next) : replaceOf(read, next));
   draft.reasons.push({ about: agentId, why: `avoided for ${pause} ms: ${why}` });
 }
 

@@ -7,13 +7,13 @@ import {
 } from '#proto/records.ts';
 import { specRecord } from '#proto/spec.ts';
 import type { FunctionDefinition } from '#runtime/function.ts';
+import { readExisting, readRecord } from '#runtime/store/records.ts';
 import type { Store } from '#runtime/store/store.ts';
 import type { FunctionContext } from '../shared/context.ts';
 import { type Effect, showEffect } from '../shared/effect.ts';
 import type { Heard } from '../shared/heard.ts';
 import { hearsChanged, hearsTick } from '../shared/hears.ts';
 import { labelOf } from '../shared/label.ts';
-import { load, loadAll } from '../shared/load.ts';
 import { performer } from '../shared/perform.ts';
 import { decide, type FailuresState } from './decide.ts';
 
@@ -51,9 +51,9 @@ async function loadState(
   );
   const ticked = events.some((event) => event.kind === 'tick');
   const [framework, spec, launches, due] = await Promise.all([
-    load(store, paths.framework, frameworkRecord),
-    load(store, paths.spec, specRecord),
-    load(store, paths.launches, launchesRecord),
+    readRecord(store, paths.framework, frameworkRecord),
+    readRecord(store, paths.spec, specRecord),
+    readRecord(store, paths.launches, launchesRecord),
     ticked ? store.list(paths.due) : Promise.resolve([]),
   ]);
   const past = due
@@ -61,14 +61,16 @@ async function loadState(
     .slice(0, dueAtOnce)
     .map((name) => name.slice(timeDigits + 1));
   const ids = [...new Set([...told, ...past])];
-  const workers = await loadAll(store, ids.map(paths.worker), workerRecord);
+  const workers = await readExisting(store, ids.map(paths.worker), workerRecord);
   const agentIds = new Set(
     workers.flatMap(({ value }) =>
       value.state === 'ended' && value.agentId !== undefined ? [value.agentId] : [],
     ),
   );
   const agents = await Promise.all(
-    [...agentIds].map(async (id) => [id, await load(store, paths.agent(id), agentRecord)] as const),
+    [...agentIds].map(
+      async (id) => [id, await readRecord(store, paths.agent(id), agentRecord)] as const,
+    ),
   );
   return {
     paths,

@@ -1,14 +1,14 @@
 import type { DemandAnswer } from '#proto/messages.ts';
 import type { DriverRecord, FrameworkRecord } from '#proto/records.ts';
 import type { Decision, Moment, Reason } from '#runtime/function.ts';
+import { replaceOf, type Versioned } from '#runtime/store/ops.ts';
 import type { StoreOp } from '#runtime/store/store.ts';
 import type { Effect } from '../shared/effect.ts';
 import type { Heard, HeardDemand } from '../shared/heard.ts';
-import { type Read, replaced } from '../shared/writes.ts';
 
 export interface JobsState {
-  readonly framework: Read<FrameworkRecord> | undefined;
-  readonly driver: Read<DriverRecord> | undefined;
+  readonly framework: Versioned<FrameworkRecord> | undefined;
+  readonly driver: Versioned<DriverRecord> | undefined;
   /** Once Mesos has forgotten the framework: the next nodes to remove, as many as one transaction holds. */
   readonly remains: readonly { readonly path: string; readonly version: number }[];
 }
@@ -41,7 +41,7 @@ type AtIndex<T> = { readonly event: T; readonly index: number };
 
 function deregister(
   state: JobsState,
-  framework: Read<FrameworkRecord>,
+  framework: Versioned<FrameworkRecord>,
   { event, index }: AtIndex<Deregister>,
   moment: Moment,
 ): Decision<Effect> {
@@ -55,7 +55,7 @@ function deregister(
   const result = { status: event.status, why, at: moment.now };
   const next: FrameworkRecord = { ...framework.value, op: moment.op, state: 'ending', result };
   return {
-    writes: [replaced(framework, next)],
+    writes: [replaceOf(framework, next)],
     effects: [frameworkChanged(next), ...teardown(next).effects],
     reasons: [{ about: 'framework', why: `ends as ${event.status}: ${why}` }],
     answers: answer({ status: 'ok' }),
@@ -74,7 +74,7 @@ function teardown(framework: FrameworkRecord): Decision<Effect> {
 /** The records go in steps; the counter of ids and the framework's own record stay. */
 function sweep(
   state: JobsState,
-  framework: Read<FrameworkRecord>,
+  framework: Versioned<FrameworkRecord>,
   moment: Moment,
 ): Decision<Effect> {
   if (state.remains.length > 0) {
@@ -90,7 +90,7 @@ function sweep(
   const { held: _held, ...rest } = framework.value;
   const next: FrameworkRecord = { ...rest, op: moment.op, state: 'ended' };
   return {
-    writes: [replaced(framework, next)],
+    writes: [replaceOf(framework, next)],
     effects: [frameworkChanged(next)],
     reasons: [reason('the cluster has ended: no task, no framework and no record is left')],
     fromAbsence: true,

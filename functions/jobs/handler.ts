@@ -1,12 +1,12 @@
 import { driverRecord, frameworkRecord, type RecordPaths } from '#proto/records.ts';
 import type { FunctionDefinition } from '#runtime/function.ts';
+import { readRecord } from '#runtime/store/records.ts';
 import type { Store } from '#runtime/store/store.ts';
 import type { FunctionContext } from '../shared/context.ts';
 import { type Effect, showEffect } from '../shared/effect.ts';
 import type { Heard } from '../shared/heard.ts';
 import { hearsChanged, hearsDemand, hearsTick } from '../shared/hears.ts';
 import { labelOf } from '../shared/label.ts';
-import { load } from '../shared/load.ts';
 import { performer } from '../shared/perform.ts';
 import { decide, type JobsState } from './decide.ts';
 
@@ -37,8 +37,8 @@ export function jobsFunction(
 
 async function loadState(store: Store, paths: RecordPaths): Promise<JobsState> {
   const [framework, driver] = await Promise.all([
-    load(store, paths.framework, frameworkRecord),
-    load(store, paths.driver, driverRecord),
+    readRecord(store, paths.framework, frameworkRecord),
+    readRecord(store, paths.driver, driverRecord),
   ]);
   const over = framework?.value.state === 'removed';
   return { framework, driver, remains: over ? await remains(store, paths) : [] };

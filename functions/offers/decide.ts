@@ -9,26 +9,26 @@ import type {
 } from '#proto/records.ts';
 import type { ClusterSettings, SpecRecord } from '#proto/spec.ts';
 import type { Decision, Moment, Reason } from '#runtime/function.ts';
+import { checkOf, type Versioned } from '#runtime/store/ops.ts';
 import type { StoreOp } from '#runtime/store/store.ts';
 import type { Effect, Registration } from '../shared/effect.ts';
 import type { Heard, HeardOutcome } from '../shared/heard.ts';
 import { patched, workerChanged, workerWrites } from '../shared/worker.ts';
-import { type Read, unchanged } from '../shared/writes.ts';
 import { byAgent, match, type Placement } from './rules/match.ts';
 import { taskInfo } from './rules/task-info.ts';
 
 export interface OffersState {
   readonly paths: RecordPaths;
-  readonly framework: Read<FrameworkRecord> | undefined;
-  readonly spec: Read<SpecRecord> | undefined;
+  readonly framework: Versioned<FrameworkRecord> | undefined;
+  readonly spec: Versioned<SpecRecord> | undefined;
   readonly launches: LaunchesRecord | undefined;
   /** How many workers wait in all; `waiting` holds those that were read, in the order to serve them. */
   readonly waitingCount: number;
-  readonly waiting: readonly Read<WorkerRecord>[];
+  readonly waiting: readonly Versioned<WorkerRecord>[];
   /** Agents on which launches failed. */
   readonly agents: ReadonlyMap<string, AgentRecord>;
   /** Workers of ACCEPTs that were certainly not applied. */
-  readonly refused: ReadonlyMap<string, Read<WorkerRecord>>;
+  readonly refused: ReadonlyMap<string, Versioned<WorkerRecord>>;
   /** When this copy last sent REVIVE: a hint that spares repeats. */
   readonly revivedAt: number;
 }
@@ -38,7 +38,7 @@ type OffersDecision = Decision<Effect>;
 /** What is decided upon: offers are answered only while nothing stands against launching. */
 interface Ground {
   readonly state: OffersState;
-  readonly framework: Read<FrameworkRecord>;
+  readonly framework: Versioned<FrameworkRecord>;
   readonly settings: ClusterSettings;
   readonly registration: Registration;
   readonly moment: Moment;
@@ -134,7 +134,7 @@ function launch(
   const offersOf = new Map(
     agents.map((agent) => [agent.agentId, agent.offers.map((offer) => offer.id.value)]),
   );
-  const writes: StoreOp[] = [unchanged(ground.framework)];
+  const writes: StoreOp[] = [checkOf(ground.framework)];
   const tasks = new Map<string, ReturnType<typeof taskInfo>[]>();
   const changed: Effect[] = [];
   const reasons: Reason[] = [];

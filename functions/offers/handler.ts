@@ -8,15 +8,15 @@ import {
 } from '#proto/records.ts';
 import { specRecord } from '#proto/spec.ts';
 import type { FunctionDefinition } from '#runtime/function.ts';
+import type { Versioned } from '#runtime/store/ops.ts';
+import { readExisting, readRecord } from '#runtime/store/records.ts';
 import type { Store } from '#runtime/store/store.ts';
 import type { FunctionContext } from '../shared/context.ts';
 import { type Effect, showEffect } from '../shared/effect.ts';
 import type { Heard } from '../shared/heard.ts';
 import { hearsChanged, hearsOffers, hearsTick } from '../shared/hears.ts';
 import { labelOf } from '../shared/label.ts';
-import { load, loadAll } from '../shared/load.ts';
 import { performer } from '../shared/perform.ts';
-import type { Read } from '../shared/writes.ts';
 import { decide, type OffersState } from './decide.ts';
 
 /** Workers placed by one decision: their writes stay well below the limits of one transaction. */
@@ -57,15 +57,15 @@ async function loadState(
   );
   const refusedIds = events.flatMap((event) => (event.kind === 'refused' ? event.workers : []));
   const [framework, spec, launches, waitingIds, avoided, refused] = await Promise.all([
-    load(store, paths.framework, frameworkRecord),
-    load(store, paths.spec, specRecord),
-    load(store, paths.launches, launchesRecord),
+    readRecord(store, paths.framework, frameworkRecord),
+    readRecord(store, paths.spec, specRecord),
+    readRecord(store, paths.launches, launchesRecord),
     store.list(paths.waiting),
     avoidedAgents(store, paths, offered),
-    loadAll(store, refusedIds.map(paths.worker), workerRecord),
+    readExisting(store, refusedIds.map(paths.worker), workerRecord),
   ]);
   const chosen = offered.size === 0 ? [] : turned(waitingIds, offered).slice(0, workersAtOnce);
-  const waiting = await loadAll(store, chosen.map(paths.worker), workerRecord);
+  const waiting = await readExisting(store, chosen.map(paths.worker), workerRecord);
   return {
     paths,
     framework,
@@ -87,12 +87,14 @@ async function avoidedAgents(
   const known = new Set(await store.list(paths.agents));
   const ids = [...offered].filter((id) => known.has(encodeURIComponent(id)));
   const found = await Promise.all(
-    ids.map(async (id) => [id, await load(store, paths.agent(id), agentRecord)] as const),
+    ids.map(async (id) => [id, await readRecord(store, paths.agent(id), agentRecord)] as const),
   );
   return new Map(found.flatMap(([id, read]) => (read === undefined ? [] : [[id, read.value]])));
 }
 
-function byId(workers: readonly Read<WorkerRecord>[]): ReadonlyMap<string, Read<WorkerRecord>> {
+function byId(
+  workers: readonly Versioned<WorkerRecord>[],
+): ReadonlyMap<string, Versioned<WorkerRecord>> {
   return new Map(workers.map((read) => [read.value.id, read]));
 }
 

@@ -6,19 +6,19 @@ import type {
 } from '#proto/records.ts';
 import type { SpecRecord } from '#proto/spec.ts';
 import type { Decision, Moment, Reason } from '#runtime/function.ts';
+import { createOf, replaceOf, type Versioned } from '#runtime/store/ops.ts';
 import type { StoreOp } from '#runtime/store/store.ts';
 import type { Effect, Registration } from '../shared/effect.ts';
 import type { Heard } from '../shared/heard.ts';
 import { forgetAfterMs, patched, workerChanged, workerWrites } from '../shared/worker.ts';
-import { created, type Read, replaced } from '../shared/writes.ts';
 
 export interface ReconcileState {
   readonly paths: RecordPaths;
-  readonly framework: Read<FrameworkRecord> | undefined;
-  readonly spec: Read<SpecRecord> | undefined;
-  readonly reconcile: Read<ReconcileRecord> | undefined;
+  readonly framework: Versioned<FrameworkRecord> | undefined;
+  readonly spec: Versioned<SpecRecord> | undefined;
+  readonly reconcile: Versioned<ReconcileRecord> | undefined;
   /** The whole fleet where an explicit round is due, else undefined: the fleet is not read on every tick. */
-  readonly workers: readonly Read<WorkerRecord>[] | undefined;
+  readonly workers: readonly Versioned<WorkerRecord>[] | undefined;
 }
 
 /** The first implicit round of an epoch comes this long after the explicit one. */
@@ -80,7 +80,7 @@ export function decide(
   }
   if (effects.length === 0 && before !== undefined && same(before, next)) return nothing;
   writes.push(
-    reconcile === undefined ? created(state.paths.reconcile, next) : replaced(reconcile, next),
+    reconcile === undefined ? createOf(state.paths.reconcile, next) : replaceOf(reconcile, next),
   );
   return { writes, effects, reasons };
 }
@@ -127,7 +127,7 @@ function isRemoved(worker: WorkerRecord, framework: FrameworkRecord): boolean {
 }
 
 function asked(
-  workers: readonly Read<WorkerRecord>[],
+  workers: readonly Versioned<WorkerRecord>[],
   framework: FrameworkRecord,
   round: ReconcileRecord,
 ): WorkerRecord[] {
@@ -155,7 +155,7 @@ function batches(
 
 function advanced(
   round: ReconcileRecord,
-  workers: readonly Read<WorkerRecord>[],
+  workers: readonly Versioned<WorkerRecord>[],
   targets: readonly WorkerRecord[],
   settings: SpecRecord['configured']['reconcile'],
   moment: Moment,

@@ -6,13 +6,13 @@ import {
 } from '#proto/records.ts';
 import { specRecord } from '#proto/spec.ts';
 import type { FunctionDefinition } from '#runtime/function.ts';
+import { readExisting, readRecord } from '#runtime/store/records.ts';
 import type { Store } from '#runtime/store/store.ts';
 import type { FunctionContext } from '../shared/context.ts';
 import { type Effect, showEffect } from '../shared/effect.ts';
 import type { Heard } from '../shared/heard.ts';
 import { hearsSubscribed, hearsTick } from '../shared/hears.ts';
 import { labelOf } from '../shared/label.ts';
-import { load, loadAll } from '../shared/load.ts';
 import { performer } from '../shared/perform.ts';
 import { decide, needsFleet, type ReconcileState } from './decide.ts';
 
@@ -41,9 +41,9 @@ async function loadState(
   now: number,
 ): Promise<ReconcileState> {
   const [framework, spec, reconcile] = await Promise.all([
-    load(store, paths.framework, frameworkRecord),
-    load(store, paths.spec, specRecord),
-    load(store, paths.reconcile, reconcileRecord),
+    readRecord(store, paths.framework, frameworkRecord),
+    readRecord(store, paths.spec, specRecord),
+    readRecord(store, paths.reconcile, reconcileRecord),
   ]);
   const workers = needsFleet(reconcile?.value, events, now) ? await fleet(store, paths) : undefined;
   return { paths, framework, spec, reconcile, workers };
@@ -51,5 +51,5 @@ async function loadState(
 
 async function fleet(store: Store, paths: RecordPaths): Promise<ReconcileState['workers']> {
   const ids = await store.list(paths.workers);
-  return loadAll(store, ids.map(paths.worker), workerRecord);
+  return readExisting(store, ids.map(paths.worker), workerRecord);
 }

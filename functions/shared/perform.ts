@@ -4,10 +4,10 @@ import { type CallOutcome, callOutcome, encodeJson } from '#proto/messages.ts';
 import { frameworkRecord } from '#proto/records.ts';
 import type { CallName } from '#proto/subjects.ts';
 import { DreyError, RequestTimeoutError } from '#runtime/errors.ts';
+import { readRecord } from '#runtime/store/records.ts';
 import type { FunctionContext } from './context.ts';
 import type { Effect, Registration } from './effect.ts';
 import type { Heard } from './heard.ts';
-import { load } from './load.ts';
 
 /** The gateway answers a call within this time, or its outcome is unknown. */
 const callTimeoutMs = 15_000;
@@ -190,7 +190,7 @@ async function sendInPresentEpoch(
   for (let attempt = 1; ; attempt += 1) {
     const outcome = await send(context, target, call);
     if (outcome.outcome === 'sent') return;
-    const read = await load(context.store, context.paths.framework, frameworkRecord);
+    const read = await readRecord(context.store, context.paths.framework, frameworkRecord);
     const moved = read !== undefined && read.value.epoch !== target.epoch;
     if (read === undefined || !moved || attempt === epochTries) {
       throw new CallRefusedError(`${call.type} of epoch ${target.epoch}: ${outcome.message ?? ''}`);

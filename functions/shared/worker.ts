@@ -6,9 +6,9 @@ import type {
   WorkerState,
 } from '#proto/records.ts';
 import type { Moment } from '#runtime/function.ts';
+import { createOf, replaceOf, type Versioned } from '#runtime/store/ops.ts';
 import type { StoreOp } from '#runtime/store/store.ts';
 import type { Effect } from './effect.ts';
-import { created, type Read, replaced } from './writes.ts';
 
 /** What a change of a worker leaves open: every other field stays as it was. */
 export type Patch = {
@@ -48,20 +48,20 @@ export function patched(
 
 /** The writes that bring a worker and its indexes from what was read to `next`: one transaction. */
 export function workerWrites(
-  read: Read<WorkerRecord>,
+  read: Versioned<WorkerRecord>,
   next: WorkerRecord,
   paths: RecordPaths,
 ): StoreOp[] {
-  return [replaced(read, next), ...indexWrites(read.value, next, paths)];
+  return [replaceOf(read, next), ...indexWrites(read.value, next, paths)];
 }
 
 /** The writes that make a new worker. */
 export function newWorkerWrites(worker: WorkerRecord, paths: RecordPaths): StoreOp[] {
-  return [created(paths.worker(worker.id), worker), ...indexWrites(undefined, worker, paths)];
+  return [createOf(paths.worker(worker.id), worker), ...indexWrites(undefined, worker, paths)];
 }
 
 /** The writes that forget a worker. */
-export function forgetWrites(read: Read<WorkerRecord>, paths: RecordPaths): StoreOp[] {
+export function forgetWrites(read: Versioned<WorkerRecord>, paths: RecordPaths): StoreOp[] {
   return [
     { kind: 'remove', path: read.path, version: read.version },
     ...indexWrites(read.value, undefined, paths),
@@ -128,7 +128,7 @@ export function requestWrite(
   moment: Moment,
 ): StoreOp {
   const record: RequestRecord = { v: 1, op: moment.op, worker };
-  return created(paths.request(id), record);
+  return createOf(paths.request(id), record);
 }
 
 function indexWrites(

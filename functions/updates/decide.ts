@@ -7,21 +7,21 @@ import type {
 } from '#proto/records.ts';
 import type { SpecRecord } from '#proto/spec.ts';
 import type { Decision, Moment, Reason } from '#runtime/function.ts';
+import { replaceOf, type Versioned } from '#runtime/store/ops.ts';
 import type { Effect, Registration } from '../shared/effect.ts';
 import type { Heard, HeardUpdate } from '../shared/heard.ts';
 import { patched, workerChanged, workerNumber, workerWrites } from '../shared/worker.ts';
-import { type Read, replaced } from '../shared/writes.ts';
 import { applied } from './rules/apply.ts';
 import { mayLive, saidBy } from './rules/table.ts';
 
 export interface UpdatesState {
   readonly paths: RecordPaths;
-  readonly framework: Read<FrameworkRecord> | undefined;
-  readonly spec: Read<SpecRecord> | undefined;
-  readonly reconcile: Read<ReconcileRecord> | undefined;
+  readonly framework: Versioned<FrameworkRecord> | undefined;
+  readonly spec: Versioned<SpecRecord> | undefined;
+  readonly reconcile: Versioned<ReconcileRecord> | undefined;
   /** Ids were given out up to this number; read when a task without a record is told of. */
   readonly counter: number;
-  readonly workers: ReadonlyMap<string, Read<WorkerRecord>>;
+  readonly workers: ReadonlyMap<string, Versioned<WorkerRecord>>;
   /** When this copy last sent KILL for a task without a record: a hint that spares repeats. */
   readonly killedAt: ReadonlyMap<string, number>;
 }
@@ -197,7 +197,7 @@ function kill(ground: Ground, draft: Draft, status: TaskStatus): void {
 function concluded(
   ground: Ground,
   draft: Draft,
-  framework: Read<FrameworkRecord>,
+  framework: Versioned<FrameworkRecord>,
 ): Decision<Effect> {
   const { state, moment } = ground;
   const reads = [...draft.workers].flatMap(([id, next]) => {
@@ -211,11 +211,11 @@ function concluded(
   if (draft.vanished > 0 && state.reconcile !== undefined) {
     const round = state.reconcile.value;
     const lost = round.lost + draft.vanished;
-    writes.push(replaced(state.reconcile, { ...round, op: moment.op, lost }));
+    writes.push(replaceOf(state.reconcile, { ...round, op: moment.op, lost }));
   }
   if (draft.held !== undefined && framework.value.held === undefined) {
     const held = { since: moment.now, why: draft.held };
-    writes.push(replaced(framework, { ...framework.value, op: moment.op, held }));
+    writes.push(replaceOf(framework, { ...framework.value, op: moment.op, held }));
     draft.reasons.push({ about: 'framework', why: `held: ${draft.held}` });
   }
   return {

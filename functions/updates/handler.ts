@@ -7,13 +7,13 @@ import {
 } from '#proto/records.ts';
 import { specRecord } from '#proto/spec.ts';
 import type { FunctionDefinition } from '#runtime/function.ts';
+import { readExisting, readRecord } from '#runtime/store/records.ts';
 import type { Store } from '#runtime/store/store.ts';
 import type { FunctionContext } from '../shared/context.ts';
 import { type Effect, showEffect } from '../shared/effect.ts';
 import type { Heard } from '../shared/heard.ts';
 import { hearsFailure, hearsRemarks, hearsUpdates } from '../shared/hears.ts';
 import { labelOf } from '../shared/label.ts';
-import { load, loadAll } from '../shared/load.ts';
 import { performer } from '../shared/perform.ts';
 import { decide, type UpdatesState } from './decide.ts';
 
@@ -59,11 +59,11 @@ async function loadState(
   );
   const named = [...ids].filter((id) => !id.includes('/') && id !== '.' && id !== '..');
   const [framework, spec, reconcile, fleet, workers] = await Promise.all([
-    load(store, paths.framework, frameworkRecord),
-    load(store, paths.spec, specRecord),
-    load(store, paths.reconcile, reconcileRecord),
-    load(store, paths.fleet, fleetRecord),
-    loadAll(store, named.map(paths.worker), workerRecord),
+    readRecord(store, paths.framework, frameworkRecord),
+    readRecord(store, paths.spec, specRecord),
+    readRecord(store, paths.reconcile, reconcileRecord),
+    readRecord(store, paths.fleet, fleetRecord),
+    readExisting(store, named.map(paths.worker), workerRecord),
   ]);
   return {
     paths,

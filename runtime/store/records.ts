@@ -1,17 +1,8 @@
 import type { z } from 'zod';
 import { UnreadableRecordError } from '../errors.ts';
+import type { Versioned } from './ops.ts';
 import { inParallel } from './parallel.ts';
-import type { Store, Stored, StoreOp } from './store.ts';
-
-/** A record as it was read; `version` is what a replacement is compared with. */
-export interface Versioned<T> {
-  readonly path: string;
-  readonly value: T;
-  readonly version: number;
-}
-
-/** What names a record at the version at which it was read. */
-export type ReadAt = Pick<Versioned<unknown>, 'path' | 'version'>;
+import type { Store, Stored } from './store.ts';
 
 const readsAtOnce = 64;
 
@@ -38,6 +29,16 @@ export function readMany<T>(
   return inParallel(paths, readsAtOnce, (path) => readRecord(store, path, schema));
 }
 
+/** Those of the records that exist, in the order of their paths. */
+export async function readExisting<T>(
+  store: Store,
+  paths: readonly string[],
+  schema: z.ZodType<T>,
+): Promise<Versioned<T>[]> {
+  const records = await readMany(store, paths, schema);
+  return records.filter((record) => record !== undefined);
+}
+
 /** Reads every child of a folder as a record; those that vanish in the meantime are left out. */
 export async function readChildren<T>(
   store: Store,
@@ -45,12 +46,11 @@ export async function readChildren<T>(
   schema: z.ZodType<T>,
 ): Promise<Versioned<T>[]> {
   const names = await store.list(folder);
-  const records = await readMany(
+  return readExisting(
     store,
     names.map((name) => `${folder}/${name}`),
     schema,
   );
-  return records.filter((record) => record !== undefined);
 }
 
 /** @throws UnreadableRecordError it is no JSON, does not fit the schema or was written by a newer drey. */
@@ -71,24 +71,4 @@ export function parseRecord<T>(stored: Stored, schema: z.ZodType<T>): Versioned<
     ? `its schema version ${v} is not known here, a newer drey wrote it`
     : issues.map((issue) => `${issue.path.join('.') || 'record'}: ${issue.message}`).join('; ');
   throw new UnreadableRecordError(path, why, { cause: parsed.error });
-}
-
-/** Makes a record that must not exist. */
-export function createOf(path: string, value: object): StoreOp {
-  return { kind: 'create', path, data: JSON.stringify(value) };
-}
-
-/** Replaces a record at the version read; spread the value read into `next`, so that unknown fields stay. */
-export function replaceOf<T extends object>(read: Versioned<T>, next: T): StoreOp {
-  return { kind: 'set', path: read.path, version: read.version, data: JSON.stringify(next) };
-}
-
-/** Removes a record at the version read. */
-export function removeOf(read: ReadAt): StoreOp {
-  return { kind: 'remove', path: read.path, version: read.version };
-}
-
-/** Makes a transaction depend on a record that it leaves as it is. */
-export function checkOf(read: ReadAt): StoreOp {
-  return { kind: 'check', path: read.path, version: read.version };
 }

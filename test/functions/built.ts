@@ -8,8 +8,8 @@ import {
 } from '#proto/records.ts';
 import type { ClusterSettings, SpecRecord } from '#proto/spec.ts';
 import type { Moment } from '#runtime/function.ts';
+import type { Versioned } from '#runtime/store/ops.ts';
 import type { StoreOp } from '#runtime/store/store.ts';
-import type { Read } from '../../functions/shared/writes.ts';
 
 /** Records, events and moments as tests build them: only what a test names differs from these. */
 export const paths = recordPathsOf('/drey', 'test');
@@ -19,11 +19,11 @@ export function moment(over: Partial<Moment> = {}): Moment {
   return { now, op: 'op-1', random: 0.5, ...over };
 }
 
-export function read<T>(path: string, value: T, version = 3): Read<T> {
+export function read<T>(path: string, value: T, version = 3): Versioned<T> {
   return { path, version, value };
 }
 
-export function framework(over: Partial<FrameworkRecord> = {}): Read<FrameworkRecord> {
+export function framework(over: Partial<FrameworkRecord> = {}): Versioned<FrameworkRecord> {
   return read(paths.framework, {
     v: 1,
     op: 'before',
@@ -93,7 +93,7 @@ export const size = {
 export function spec(
   over: Partial<ClusterSettings> = {},
   overrides: SpecRecord['overrides'] = {},
-): Read<SpecRecord> {
+): Versioned<SpecRecord> {
   return read(paths.spec, {
     v: 1,
     op: 'before',
@@ -104,7 +104,7 @@ export function spec(
   });
 }
 
-export function fleet(counter = 0): Read<FleetRecord> {
+export function fleet(counter = 0): Versioned<FleetRecord> {
   return read(paths.fleet, { v: 1, op: 'before', counter });
 }
 
@@ -112,7 +112,7 @@ export function worker(
   number: number,
   over: Partial<WorkerRecord> = {},
   version = 3,
-): Read<WorkerRecord> {
+): Versioned<WorkerRecord> {
   const id = `taskmanager-${String(number).padStart(5, '0')}`;
   const launched = over.state !== undefined && over.state !== 'wanted';
   return read(
@@ -138,7 +138,9 @@ export function worker(
   );
 }
 
-export function byId(...workers: readonly Read<WorkerRecord>[]): Map<string, Read<WorkerRecord>> {
+export function byId(
+  ...workers: readonly Versioned<WorkerRecord>[]
+): Map<string, Versioned<WorkerRecord>> {
   return new Map(workers.map((one) => [one.value.id, one]));
 }
 

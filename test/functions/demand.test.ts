@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import type { DemandAnswer } from '#proto/messages.ts';
 import type { DriverRecord } from '#proto/records.ts';
 import type { Decision } from '#runtime/function.ts';
-import { type DemandState, decide } from '../../functions/demand/decide.ts';
+import { decide } from '../../functions/demand/decide.ts';
+import type { DemandState } from '../../functions/demand/rules/draft.ts';
 import type { Heard, HeardDemand } from '../../functions/shared/heard.ts';
 import {
   brief,

@@ -2,7 +2,7 @@ import type { DemandAnswer, RequestMessage } from '#proto/messages.ts';
 import type { WorkerRecord } from '#proto/records.ts';
 import type { HeardDemand } from '../../shared/heard.ts';
 import { counts, newWorker } from '../../shared/worker.ts';
-import { type Draft, keep, workerIn } from '../decide.ts';
+import { type Draft, keep, workerIn } from './draft.ts';
 import { stopped } from './stop.ts';
 
 /** How many superseded sessions are remembered. */

@@ -1,22 +1,11 @@
 import type { WorkerRecord } from '#proto/records.ts';
 import { targetOf } from '#proto/spec.ts';
 import { counts, newWorker } from '../../shared/worker.ts';
-import { type Draft, workerIn } from '../decide.ts';
+import { type Draft, type FleetView, workerIn } from './draft.ts';
 import { stopped } from './stop.ts';
 
 /** Workers made or let go by one transaction. */
 export const workersAtOnce = 100;
-
-/**
- * The fleet by name. It was read after the counter's record, so that no worker made before that
- * version is missing; the transaction holds only at that version.
- */
-export interface FleetView {
-  /** Ids of the workers that count, ascending. */
-  readonly living: readonly string[];
-  /** Of these, the ones that wait for a place. */
-  readonly waiting: readonly string[];
-}
 
 /** Brings the number of workers to its target; the newest go first, and those that never ran before all. */
 export function converge(draft: Draft, view: FleetView): void {

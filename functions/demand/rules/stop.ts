@@ -1,6 +1,6 @@
 import type { WorkerRecord } from '#proto/records.ts';
 import { forgetAfterMs, patched } from '../../shared/worker.ts';
-import { type Draft, keep } from '../decide.ts';
+import { type Draft, keep } from './draft.ts';
 
 /**
  * Lets a worker go. One that was never launched ends at once; any other is killed, and the KILL is
