@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { clusterSettingsOf } from '#gateway/spec/cluster.ts';
-import { keyWarnings } from '#gateway/spec/keys.ts';
 import { clusterOf, gatewaySettingsOf } from '#gateway/spec/gateway.ts';
+import { keyWarnings } from '#gateway/spec/keys.ts';
 import { Configuration } from '#runtime/config/configuration.ts';
 import { ConfigurationError } from '#runtime/errors.ts';
 

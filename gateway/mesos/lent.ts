@@ -1,0 +1,52 @@
+/** An offer that the master has lent us: its agent, and since when. */
+interface Lent {
+  readonly agentId: string;
+  readonly since: number;
+}
+
+/** The offers that were neither answered nor rescinded. What is not in here is certainly not ours to use. */
+export class LentOffers {
+  readonly #lent = new Map<string, Lent>();
+
+  get size(): number {
+    return this.#lent.size;
+  }
+
+  add(offerId: string, agentId: string, now: number): void {
+    this.#lent.set(offerId, { agentId, since: now });
+  }
+
+  /** RESCIND. */
+  remove(offerId: string): void {
+    this.#lent.delete(offerId);
+  }
+
+  /** SUBSCRIBED, or the end of a stream. */
+  clear(): void {
+    this.#lent.clear();
+  }
+
+  /** Takes all of these offers out, or none: then the first that is not held is told. */
+  takeAll(offerIds: readonly string[]): { readonly missing?: string } {
+    const missing = offerIds.find((id) => !this.#lent.has(id));
+    if (missing !== undefined) return { missing };
+    for (const id of offerIds) this.#lent.delete(id);
+    return {};
+  }
+
+  /** Takes out those of these offers that are held. */
+  takeHeld(offerIds: readonly string[]): readonly string[] {
+    return offerIds.filter((id) => this.#lent.delete(id));
+  }
+
+  /** Takes out what has been held for at least so long. */
+  takeOlderThan(ageMs: number, now: number): readonly string[] {
+    const old: string[] = [];
+    for (const [id, { since }] of this.#lent) {
+      if (now - since < ageMs) break; // a Map keeps the order of insertion: all after it are younger
+      old.push(id);
+    }
+    for (const id of old) this.#lent.delete(id);
+    return old;
+  }
+}
