@@ -4,7 +4,7 @@ import type { Heard } from './heard.ts';
 export function labelOf(event: Heard): string {
   switch (event.kind) {
     case 'offers':
-      return `offers ${event.offers.map((offer) => offer.id.value).join(' ')}`;
+      return `offers ${event.offers.length}`;
     case 'update':
       return `update ${event.status.task_id.value} ${event.status.state}`;
     case 'tick':

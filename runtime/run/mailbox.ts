@@ -1,0 +1,74 @@
+import type { Clock } from '../clock.ts';
+
+/** An event that waits for its decision, and how whoever sent it learns what became of it. */
+export interface Entry<Event> {
+  readonly event: Event;
+  /** `hint`: nobody waits. `request`: the sender asks again. `stream`: the server keeps it. `own`: told by this copy to itself. */
+  readonly kind: 'hint' | 'request' | 'stream' | 'own';
+  readonly subject: string;
+  /** When it came, ms. */
+  readonly at: number;
+  /** It says nothing any more after so long, ms. */
+  readonly freshMs: number;
+  /** Decisions that broke on it alone. */
+  failures: number;
+  answer(body: Uint8Array): void;
+  /** It was handled, or set aside for good. */
+  done(): void;
+  /** It was not handled: the server shall deliver it again. */
+  again(delayMs: number): void;
+}
+
+/** What waits, in the order in which it came; what this copy told itself goes first. Bounded. */
+export class Mailbox<Event> {
+  readonly #clock: Clock;
+  readonly #limit: number;
+  #entries: Entry<Event>[] = [];
+  #dropped = 0;
+
+  constructor(clock: Clock, limit: number) {
+    this.#clock = clock;
+    this.#limit = limit;
+  }
+
+  get size(): number {
+    return this.#entries.length;
+  }
+
+  /** Events that were not taken for lack of room, or said nothing any more when their turn came. */
+  get dropped(): number {
+    return this.#dropped;
+  }
+
+  /** Beyond the limit a hint makes room or is dropped; a request is left to be asked again. */
+  put(entry: Entry<Event>): boolean {
+    if (this.#entries.length >= this.#limit && entry.kind !== 'stream') {
+      const hint = entry.kind === 'hint' ? -1 : this.#entries.findIndex((e) => e.kind === 'hint');
+      this.#dropped += 1;
+      if (hint < 0) return false;
+      this.#entries.splice(hint, 1);
+    }
+    this.#entries.push(entry);
+    return true;
+  }
+
+  /** Puts entries before all others, in their order. */
+  putFirst(entries: readonly Entry<Event>[]): void {
+    this.#entries = [...entries, ...this.#entries];
+  }
+
+  /** The next entries that still say something, at most `count`. */
+  take(count: number): Entry<Event>[] {
+    const now = this.#clock.now();
+    const taken: Entry<Event>[] = [];
+    let looked = 0;
+    for (const entry of this.#entries) {
+      if (taken.length === count) break;
+      looked += 1;
+      if (now - entry.at <= entry.freshMs) taken.push(entry);
+      else this.#dropped += 1;
+    }
+    this.#entries = this.#entries.slice(looked);
+    return taken;
+  }
+}
