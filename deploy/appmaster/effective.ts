@@ -11,6 +11,8 @@ export interface Addresses {
   readonly zookeeper: string;
   /** Where others reach this machine. */
   readonly advertised: string;
+  /** Configuration keys of ports that were chosen. */
+  readonly ports: ReadonlyMap<string, string>;
 }
 
 /** What the gateway, the JobManager and the TaskManagers read. */
@@ -34,21 +36,19 @@ const defaults: readonly (readonly [string, string])[] = [
 /** 248 days in ms, the largest value that Flink takes: without it a job that lacks slots fails at once. */
 const longestStartUp = '21474835000';
 
+/** Log settings for a conf directory that has none. */
+const stockConf = join(import.meta.dirname, '../install/flink-conf');
+
 /** Files of the conf directory that are handed on as they are. */
 const handedOn = /^(log4j.*\.properties|logback.*\.xml)$/;
 
-/** Lays what drey adds over what was configured, and writes it for all to read. @throws ConfigurationError */
-export async function writeEffective(
+/** Lays what drey adds over what was configured, and writes it for all to read. */
+export function writeEffective(
   plan: Plan,
   configuration: Configuration,
   addresses: Addresses,
-): Promise<Effective> {
-  const settings = new Map<string, string | readonly string[]>(
-    configuration
-      .entries()
-      .filter((setting) => !isStockLocalhost(setting, addresses.advertised))
-      .map((setting) => [setting.key, setting.list ?? setting.value]),
-  );
+): Effective {
+  const settings = configured(configuration, addresses.advertised);
   const unlessSet = (key: string, value: string): void => {
     if (!settings.has(key)) settings.set(key, value);
   };
@@ -63,11 +63,7 @@ export async function writeEffective(
   if (plan.demand === 'fixed') {
     unlessSet('resourcemanager.standalone.start-up-time', longestStartUp);
   }
-  const bind = bindHost(settings);
-  await choosePort(settings, 'rest.port', '8081', bind('rest.bind-address'));
-  if (!plan.flinkHa) {
-    await choosePort(settings, 'jobmanager.rpc.port', '6123', bind('jobmanager.bind-host'));
-  }
+  for (const [key, port] of addresses.ports) settings.set(key, port);
   const confDir = join(plan.stateDir, 'conf');
   writeConfDir(confDir, plan.confDir, settings);
   const secure = settings.get('security.ssl.rest.enabled') ?? settings.get('security.ssl.enabled');
@@ -84,32 +80,45 @@ function isStockLocalhost(setting: Setting, advertised: string): boolean {
   return [...reachable, ...bound, 'taskmanager.host'].includes(setting.key);
 }
 
-function bindHost(
-  settings: ReadonlyMap<string, string | readonly string[]>,
-): (key: string) => string {
-  return (key) => {
-    const value = settings.get(key);
-    return typeof value === 'string' ? value : '0.0.0.0';
-  };
+/**
+ * The ports of Flink's JobManager: a free one in place of 0, so that all know it; a busy one is
+ * told before anything starts. @throws ConfigurationError
+ */
+export async function choosePorts(
+  plan: Plan,
+  configuration: Configuration,
+  advertised: string,
+): Promise<ReadonlyMap<string, string>> {
+  const settings = configured(configuration, advertised);
+  const port = (key: string, otherwise: string, bindKey: string): Promise<string> =>
+    portOf(key, String(settings.get(key) ?? otherwise), String(settings.get(bindKey) ?? '0.0.0.0'));
+  const rest = await port('rest.port', '8081', 'rest.bind-address');
+  if (plan.flinkHa) return new Map([['rest.port', rest]]);
+  const rpc = await port('jobmanager.rpc.port', '6123', 'jobmanager.bind-host');
+  return new Map([
+    ['rest.port', rest],
+    ['jobmanager.rpc.port', rpc],
+  ]);
 }
 
-/** Replaces 0 by a free port, so that all know it; a busy port is told before anything starts. */
-async function choosePort(
-  settings: Map<string, string | readonly string[]>,
-  key: string,
-  otherwise: string,
-  host: string,
-): Promise<void> {
-  const wanted = String(settings.get(key) ?? otherwise);
-  if (wanted === '0') {
-    settings.set(key, String(await freePort(host)));
-    return;
-  }
+async function portOf(key: string, wanted: string, host: string): Promise<string> {
+  if (wanted === '0') return String(await freePort(host));
   // Ranges ("8081-8090") are Flink's own business.
   if (/^\d+$/.test(wanted) && !(await isFree(Number(wanted), host))) {
     throw new ConfigurationError(key, `port ${wanted} is in use; stop what uses it or set ${key}`);
   }
-  settings.set(key, wanted);
+  return wanted;
+}
+
+type Settings = Map<string, string | readonly string[]>;
+
+function configured(configuration: Configuration, advertised: string): Settings {
+  return new Map(
+    configuration
+      .entries()
+      .filter((setting) => !isStockLocalhost(setting, advertised))
+      .map((setting) => [setting.key, setting.list ?? setting.value]),
+  );
 }
 
 function writeConfDir(
@@ -130,7 +139,7 @@ function writeConfDir(
   }
   for (const name of ['log4j.properties', 'log4j-console.properties']) {
     if (!existsSync(join(target, name))) {
-      copyFileSync(join(import.meta.dirname, 'conf', name), join(target, name));
+      copyFileSync(join(stockConf, name), join(target, name));
     }
   }
 }

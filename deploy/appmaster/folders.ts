@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { accessSync, chmodSync, constants, existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { ConfigurationError } from '#runtime/errors.ts';
 import type { Plan } from './plan.ts';
 
@@ -51,7 +51,7 @@ export function lockFolder(stateDir: string): Promise<Server> {
 
 function makeFolder(key: string, folder: string, mode: number | undefined): void {
   try {
-    mkdirSync(folder, { recursive: true });
+    makeWithParents(folder);
     if (mode !== undefined) chmodSync(folder, mode);
     accessSync(folder, constants.W_OK | constants.X_OK);
   } catch (error) {
@@ -60,4 +60,11 @@ function makeFolder(key: string, folder: string, mode: number | undefined): void
       cause: error,
     });
   }
+}
+
+/** As mkdir -p. Node's own recursive form never ends where a parent exists and takes no children (/proc). */
+function makeWithParents(folder: string): void {
+  const missing: string[] = [];
+  for (let path = folder; !existsSync(path); path = dirname(path)) missing.unshift(path);
+  for (const path of missing) mkdirSync(path);
 }

@@ -1,100 +1,94 @@
-import { existsSync } from 'node:fs';
-import { hostname, userInfo } from 'node:os';
-import { delimiter, join } from 'node:path';
-import type { Configuration } from '#runtime/config/configuration.ts';
-import type { Effective } from './effective.ts';
-import { flinkJars } from './folders.ts';
-import { type Java, moduleFlags } from './java.ts';
-import { jobManagerMemory, memoryFlags, memorySettings } from './memory.ts';
-import type { Command } from './part.ts';
-import type { Plan } from './plan.ts';
+import type { ClusterOptions } from './cluster.ts';
+import { type Ended, lastLinesOf } from './ended.ts';
+import { jobManagerCommand, jobManagerLog } from './jobmanager-command.ts';
+import { Part } from './part.ts';
+import { restState } from './rest.ts';
+import { ranks } from './stack.ts';
 
-/** Flink's entry points: with the driver it asks for workers, else it takes those that come. */
-const entryPoints = {
-  driver: 'io.drey.flink.DreySessionEntrypoint',
-  fixed: 'org.apache.flink.runtime.entrypoint.StandaloneSessionClusterEntrypoint',
-} as const;
-
-/** The JobManager's log, under the name that the old script gave it, without its ending. */
-export function jobManagerLog(plan: Plan, environment: NodeJS.ProcessEnv): string {
-  const ident = environment.FLINK_IDENT_STRING || userInfo().username;
-  const host = environment.HOSTNAME || hostname();
-  return join(plan.logDir, `flink-${ident}-mesos-appmaster-${host}`);
+export interface JobManagerOptions extends ClusterOptions {
+  /** Hears of each end that was not asked for, once it had been up. */
+  readonly onEnd: (ended: Ended) => 'again' | 'leave';
+  readonly mayRestart: () => boolean;
 }
 
-/** The command line of the JobManager, as Flink's own scripts would put it together. @throws ConfigurationError */
-export function jobManagerCommand(
-  plan: Plan,
-  configuration: Configuration,
-  java: Java,
-  effective: Effective,
-): Command {
-  const memory = jobManagerMemory(configuration);
-  const log = jobManagerLog(plan, process.env);
-  const { confDir } = effective;
-  const args = [
-    '-XX:+IgnoreUnrecognizedVMOptions',
-    ...memoryFlags(memory),
-    ...moduleFlags(java),
-    ...splitFlags(process.env.JVM_ARGS ?? ''),
-    ...javaOptions(configuration),
-    `-Djava.io.tmpdir=${join(plan.stateDir, 'tmp')}`,
-    `-Dlog.file=${log}.log`,
-    `-Dlog4j.configurationFile=file:${join(confDir, 'log4j.properties')}`,
-    '-classpath',
-    classPath(plan, process.env),
-    entryPoints[plan.demand],
-    '--configDir',
-    confDir,
-    ...[...memorySettings(memory)].map(([key, value]) => `-D${key}=${value}`),
-  ];
-  return {
-    file: java.path,
-    args,
-    env: environmentOf(plan, configuration, confDir),
-    cwd: plan.stateDir,
-  };
+/** Running jobs are given time to reach their next state; what they need is stored already. */
+const graceMs = 20_000;
+const askEveryMs = 250;
+
+/** Flink's JobManager on this machine: started at most once at a time, kept alive, told about. */
+export class JobManager {
+  readonly #options: JobManagerOptions;
+  #part: Part | undefined;
+  #wasReady = false;
+
+  constructor(options: JobManagerOptions) {
+    this.#options = options;
+  }
+
+  /** Starts it, unless it was started already. */
+  start(): void {
+    const { stack, plan, effective, say } = this.#options;
+    if (this.#part !== undefined || stack.stopping) return;
+    this.#part = new Part({
+      name: 'JobManager',
+      log: `${jobManagerLog(plan, process.env)}.out`,
+      say,
+      command: () => jobManagerCommand(this.#options),
+      onStart: (pid) => {
+        say(`JobManager started, pid ${pid}, web UI ${effective.restUrl}`);
+        void this.#sayWhenReady(pid);
+      },
+      onEnd: (ended) => this.#handleEnd(ended),
+      mayRestart: this.#options.mayRestart,
+    });
+    stack.start(this.#part, ranks.jobManager, graceMs);
+  }
+
+  /** Stops it where another machine's runs; it may be started again later. */
+  async stop(): Promise<void> {
+    const part = this.#part;
+    this.#part = undefined;
+    await part?.stop(graceMs);
+  }
+
+  async #sayWhenReady(pid: number): Promise<void> {
+    const { stack, effective, say } = this.#options;
+    let standby = false;
+    while (!stack.stopping && this.#part?.pid === pid) {
+      const state = await restState(effective.restUrl);
+      if (state === 'ready') {
+        this.#wasReady = true;
+        say(`JobManager ready, web UI ${effective.restUrl}`);
+        return;
+      }
+      if (state === 'standby' && !standby) {
+        standby = true;
+        this.#wasReady = true;
+      }
+      await new Promise((resolve) => setTimeout(resolve, askEveryMs));
+    }
+  }
+
+  #handleEnd(ended: Ended): 'again' | 'leave' {
+    const { stack, plan } = this.#options;
+    if (this.#wasReady) return this.#options.onEnd(ended);
+    const log = `${jobManagerLog(plan, process.env)}.log`;
+    const why = `the JobManager cannot start: it ${ended.how}: ${firstCause(ended, log)} (see ${log})`;
+    stack.finish({ code: 1, why });
+    return 'leave';
+  }
 }
 
-function classPath(plan: Plan, environment: NodeJS.ProcessEnv): string {
-  const { HADOOP_CLASSPATH, HADOOP_CONF_DIR, YARN_CONF_DIR, HBASE_CONF_DIR } = environment;
-  const more = [HADOOP_CLASSPATH, HADOOP_CONF_DIR, YARN_CONF_DIR, HBASE_CONF_DIR];
-  return [...flinkJars(plan.flinkHome), ...more.filter((entry) => entry)].join(delimiter);
-}
-
-/** `env.java.opts.*`, the general ones first, each after its default. */
-function javaOptions(configuration: Configuration): readonly string[] {
-  const all = configuration.firstOf('env.java.opts.all', 'env.java.opts')?.value ?? '';
-  const parts = [
-    configuration.string('env.java.default-opts.all') ?? '',
-    all,
-    configuration.string('env.java.default-opts.jobmanager') ?? '',
-    configuration.string('env.java.opts.jobmanager') ?? '',
-  ];
-  return parts.flatMap(splitFlags);
-}
-
-/** Splits flags at blanks; quotes hold a flag with a blank together. */
-export function splitFlags(text: string): readonly string[] {
-  const words = text.match(/(?:[^\s"']+|"[^"]*"|'[^']*')+/g) ?? [];
-  return words.map((word) =>
-    word.replace(/"([^"]*)"|'([^']*)'/g, (_, double, single) => double ?? single ?? ''),
-  );
-}
-
-function environmentOf(
-  plan: Plan,
-  configuration: Configuration,
-  confDir: string,
-): NodeJS.ProcessEnv {
-  const plugins = process.env.FLINK_PLUGINS_DIR || join(plan.flinkHome, 'plugins');
-  return {
-    ...process.env,
-    MALLOC_ARENA_MAX: process.env.MALLOC_ARENA_MAX ?? '2',
-    FLINK_HOME: plan.flinkHome,
-    FLINK_CONF_DIR: confDir,
-    FLINK_LIB_DIR: join(plan.flinkHome, 'lib'),
-    ...(existsSync(plugins) ? { FLINK_PLUGINS_DIR: plugins } : {}),
-    ...Object.fromEntries(configuration.below('containerized.master.env.')),
-  };
+/** What Java said on standard error, else the innermost cause in Flink's log. */
+function firstCause(ended: Ended, log: string): string {
+  const said = ended.lastLines.find((line) => /error|exception|cannot/i.test(line));
+  if (said !== undefined) return said.trim();
+  let lines: readonly string[] = [];
+  try {
+    lines = lastLinesOf(log, 200);
+  } catch {
+    // It ended before it had a log.
+  }
+  const cause = lines.findLast((line) => line.startsWith('Caused by: '));
+  return cause ?? lines.findLast((line) => / ERROR /.test(line)) ?? 'it said nothing';
 }

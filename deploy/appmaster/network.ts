@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { createServer } from 'node:net';
 
@@ -23,20 +24,19 @@ export function isFree(port: number, host: string): Promise<boolean> {
   });
 }
 
+/** Below the range from which the kernel takes ports for connections going out, so that it stays ours over a restart. */
+const firstPort = 20_000;
+const lastPort = 29_999;
+const mostTries = 1000;
+
 /** A port that is free now; the one asked for, where it is. */
 export async function freePort(host: string, preferred = 0): Promise<number> {
   if (preferred !== 0 && (await isFree(preferred, host))) return preferred;
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen({ port: 0, host, exclusive: true }, () => {
-      const address = server.address();
-      server.close(() => {
-        if (typeof address === 'object' && address !== null) resolve(address.port);
-        else reject(new Error(`no port of ${host} could be had`));
-      });
-    });
-  });
+  for (let tries = 0; tries < mostTries; tries++) {
+    const port = randomInt(firstPort, lastPort + 1);
+    if (await isFree(port, host)) return port;
+  }
+  throw new Error(`no port from ${firstPort} to ${lastPort} of ${host} is free`);
 }
 
 /** Names and addresses that mean this machine alone. */

@@ -22,6 +22,8 @@ export interface PartOptions {
   /** Hears of each end that was not asked for; answers whether to start it again. */
   readonly onEnd: (ended: Ended) => 'again' | 'leave';
   readonly onStart?: (pid: number) => void;
+  /** Asked before a restart; while it says no, the pause goes on. */
+  readonly mayRestart?: () => boolean;
   readonly say: (line: string) => void;
   readonly clock?: Clock;
 }
@@ -118,6 +120,13 @@ export class Part {
     const pauseMs = this.#pauseMs;
     this.#pauseMs = Math.min(longestPauseMs, pauseMs * 2);
     this.#options.say(`${this.name} ${ended.how}, starting it again in ${pauseMs / 1000} s`);
-    this.#retry = this.#clock.after(pauseMs, () => this.start());
+    this.#restartAfter(pauseMs);
+  }
+
+  #restartAfter(pauseMs: number): void {
+    this.#retry = this.#clock.after(pauseMs, () => {
+      if (this.#options.mayRestart?.() ?? true) this.start();
+      else this.#restartAfter(firstPauseMs);
+    });
   }
 }
