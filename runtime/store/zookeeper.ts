@@ -211,7 +211,9 @@ class ZooKeeperStore implements Store {
     pinVersion(transaction, op.version);
   }
 
+  /** A path without its slash would lie beside the chroot, not below it. */
   #full(path: string): string {
+    if (!path.startsWith('/')) throw new StoreRefusedError(`the path "${path}" is not absolute`);
     return path === '/' && this.#chroot !== '' ? this.#chroot : this.#chroot + path;
   }
 }

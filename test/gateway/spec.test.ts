@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { clusterSettingsOf } from '#gateway/spec/cluster.ts';
-import { clusterOf, gatewaySettingsOf } from '#gateway/spec/gateway.ts';
+import { gatewaySettingsOf } from '#gateway/spec/gateway.ts';
 import { keyWarnings } from '#gateway/spec/keys.ts';
 import { Configuration } from '#runtime/config/configuration.ts';
+import { clusterOf } from '#runtime/config/connections.ts';
 import { ConfigurationError } from '#runtime/errors.ts';
 
 const machine = { user: 'flink', hostname: 'here' };

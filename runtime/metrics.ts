@@ -1,0 +1,62 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { RunMetrics } from './run/runner.ts';
+
+/** A registry of its own for one process, with Node's own figures. */
+export function createRegistry(labels: Readonly<Record<string, string>>): Registry {
+  const registry = new Registry();
+  registry.setDefaultLabels({ ...labels });
+  collectDefaultMetrics({ register: registry });
+  return registry;
+}
+
+/** What the runner of one function counts, by the label `function`. */
+export function functionMetrics(registry: Registry): (name: string) => RunMetrics {
+  const shared = { registers: [registry], labelNames: ['function'] as const };
+  const events = new Counter({
+    ...shared,
+    name: 'drey_events_handled_total',
+    help: 'Events whose decision was stored and performed',
+  });
+  const seconds = new Histogram({
+    ...shared,
+    name: 'drey_decision_seconds',
+    help: 'Time of one batch from load to the last effect',
+    buckets: [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 5],
+  });
+  const lost = new Counter({
+    ...shared,
+    name: 'drey_races_lost_total',
+    help: 'Transactions that another copy was quicker than',
+  });
+  const aside = new Counter({
+    ...shared,
+    name: 'drey_events_set_aside_total',
+    help: 'Events that could not be read or that broke a decision',
+  });
+  const failed = new Counter({
+    ...shared,
+    name: 'drey_failures_total',
+    help: 'Decisions and effects that failed and were or will be repeated',
+  });
+  return (name) => ({
+    handled: (count, tookMs) => {
+      events.inc({ function: name }, count);
+      seconds.observe({ function: name }, tookMs / 1000);
+    },
+    lost: () => lost.inc({ function: name }),
+    setAside: () => aside.inc({ function: name }),
+    failed: () => failed.inc({ function: name }),
+  });
+}
+
+/** A figure that is asked for when it is scraped. */
+export function gauge(registry: Registry, name: string, help: string, read: () => number): void {
+  new Gauge({
+    name,
+    help,
+    registers: [registry],
+    collect() {
+      this.set(read());
+    },
+  });
+}
