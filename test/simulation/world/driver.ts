@@ -88,9 +88,15 @@ export class SimDriver {
     this.#release({ worker });
   }
 
-  deregister(): void {
+  deregister(heard: () => void): void {
     const message = { session: this.session, status: 'SUCCEEDED', diagnostics: 'the end' };
-    this.#demand.ask('deregister', message, () => undefined);
+    const answered = (answer: DemandAnswer) => this.#answered(answer, heard);
+    this.#whenRecovered(() => this.#demand.ask('deregister', message, answered));
+  }
+
+  #whenRecovered(then: () => void): void {
+    if (this.#recovered) then();
+    else this.#life.clock.after(100, () => this.#whenRecovered(then));
   }
 
   #release(what: { readonly n: number } | { readonly worker: string }): void {

@@ -131,6 +131,8 @@ export class Flink {
   readonly #fail: (worker: string) => void;
   #count = 0;
   #target: number;
+  #over = false;
+  #heard = false;
   /** The JobManager that leads on Flink's side; earlier ones may not know yet that they do not. */
   leader: JobManager | undefined;
   readonly all: JobManager[] = [];
@@ -165,7 +167,9 @@ export class Flink {
     for (const worker of this.#running) this.#register(worker, 300_000);
     manager.life.onDeath(() => {
       this.#world.time.after(this.#world.random.span(1000, 10_000), () => {
-        if (this.leader === manager) this.start();
+        if (this.leader !== manager || this.#heard) return;
+        this.start();
+        if (this.#over) this.end();
       });
     });
   }
@@ -173,6 +177,16 @@ export class Flink {
   need(target: number): void {
     this.#target = target;
     this.leader?.need(target);
+  }
+
+  /** The cluster ends: whoever leads says so, until it is heard. */
+  end(): void {
+    this.#over = true;
+    const manager = this.leader;
+    manager?.driver.deregister(() => {
+      this.#heard = true;
+      manager.life.crash('the cluster has ended');
+    });
   }
 
   /** A TaskManager's process runs, or has ended. */

@@ -33,7 +33,7 @@ export class Life {
     this.name = name;
     this.random = world.random.fork(name);
     this.clock = {
-      now: () => world.time.now(),
+      now: () => Math.floor(world.time.now()),
       after: (delayMs, action) => this.#after(delayMs, action),
     };
   }
@@ -93,6 +93,11 @@ export class Life {
   /** Lets the process die at the `effects`-th effect from now, before or after it. */
   dieAt(effects: number, when: 'before' | 'after'): void {
     this.#fatal = { effect: this.#effects + effects, when };
+  }
+
+  /** It will not die of what was decided before. */
+  spare(): void {
+    this.#fatal = undefined;
   }
 
   /**

@@ -21,6 +21,8 @@ import { BusLink, type BusServer, type Interest, type Sent } from './server.ts';
 import { Stream } from './stream.ts';
 
 const appendTimeoutMs = 5000;
+/** A stream that is not there yet is looked for again after so long. */
+const lookAgainMs = 250;
 
 interface Waiting {
   readonly subject: string;
@@ -134,15 +136,21 @@ export class SimBus implements Bus {
     handle: (message: StreamMessage) => void,
   ): Promise<Subscription> {
     let leave: () => void = () => undefined;
-    const standing: Standing = (link) =>
-      link.send(() => {
-        const member = {
-          link,
-          handle: (message: StreamMessage) => this.#life.deliver(() => handle(this.#own(message))),
-        };
-        leave = this.#server.streams.get(stream)?.join(durable, options, member) ?? leave;
-      });
-    this.#stand(standing);
+    let standing: Standing = () => undefined;
+    const take = (message: StreamMessage) => this.#life.deliver(() => handle(this.#own(message)));
+    await new Promise<void>((resolve) => {
+      const join = (link: BusLink): void => {
+        const found = this.#server.streams.get(stream);
+        if (found === undefined) {
+          this.#server.world.time.after(lookAgainMs, () => link.send(() => join(link)));
+          return;
+        }
+        leave = found.join(durable, options, { link, handle: take });
+        link.hand(() => this.#life.deliver(resolve));
+      };
+      standing = (link) => link.send(() => join(link));
+      this.#stand(standing);
+    });
     return this.#until(standing, () => leave());
   }
 

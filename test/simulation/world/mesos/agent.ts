@@ -49,6 +49,10 @@ export class SimAgent {
     this.#ends.push(listener);
   }
 
+  get id(): string | undefined {
+    return this.#id;
+  }
+
   get connected(): boolean {
     return this.#uplink !== undefined;
   }
@@ -135,6 +139,11 @@ export class SimAgent {
         this.#uplink?.send({ kind: 'pong' });
         return;
     }
+  }
+
+  /** The process of this task ends by itself, if it is here. */
+  fail(taskId: string): void {
+    this.#fail(this.tasks.get(taskId));
   }
 
   /** A running task dies by itself. */

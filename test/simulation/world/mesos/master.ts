@@ -128,7 +128,11 @@ export class SimMesos {
     this.#streams.clear();
     for (const [connection] of this.#cables) this.#unplug(connection);
     const known = registry ? [...master.agents.keys(), ...master.recovered] : [];
-    this.#world.time.after(downMs, () => this.#lead(known));
+    this.#world.time.after(downMs, () => {
+      // One that is gone for good would be waited for: this core knows no limit for that.
+      const there = new Set(this.agents.map((agent) => agent.id));
+      this.#lead(known.filter((id) => there.has(id)));
+    });
   }
 
   #lead(recoveredAgents: readonly string[]): void {
@@ -164,7 +168,8 @@ export class SimMesos {
 
   /** The agent's machine dies with all tasks; a new agent comes in its place. */
   loseAgent(agent: SimAgent, durationMs: number): void {
-    if (this.#away.has(agent)) return;
+    const awaited = agent.id !== undefined && this.master?.recovered.has(agent.id) === true;
+    if (this.#away.has(agent) || awaited) return;
     this.#world.history.note('fault', 'agent', `${agent.name} lost for ${durationMs} ms`);
     agent.lose();
     this.#leave(agent, durationMs);

@@ -14,7 +14,6 @@ import { parentOf, type TreeOp } from './tree.ts';
 const largestRecord = 512 * 1024;
 
 interface Watch {
-  readonly existed: boolean;
   readonly listener: () => void;
 }
 
@@ -69,12 +68,13 @@ export class SimStore implements Store {
   watch(path: string, listener: () => void): Promise<Stored | undefined> {
     return this.#read((server, link) => {
       const found = storedAt(server, path);
-      this.#watchOn(link, path, { existed: found !== undefined, listener });
+      if (found !== undefined) this.#watchOn(link, path, listener);
       return found;
     });
   }
 
   async commit(ops: readonly StoreOp[]): Promise<void> {
+    if (ops.length === 0) return;
     const sizes = ops.map((op) => ('data' in op ? op.data.length : 0));
     if (sizes.some((size) => size > largestRecord)) {
       throw new StoreRefusedError(`a record of ${Math.max(...sizes)} bytes is too large`);
@@ -119,6 +119,7 @@ export class SimStore implements Store {
     this.#closed = true;
     this.#ensemble.close(this.#id, 'closed');
     this.#link?.cut();
+    this.#tell('expired');
   }
 
   #read<T>(look: (server: Server, link: StoreLink) => T): Promise<T> {
@@ -174,7 +175,8 @@ export class SimStore implements Store {
     return this.#state === 'connected' && !this.#closed ? this.#link : undefined;
   }
 
-  #watchOn(link: StoreLink, path: string, watch: Watch): void {
+  #watchOn(link: StoreLink, path: string, listener: () => void): void {
+    const watch: Watch = { listener };
     this.#watches.set(path, [...(this.#watches.get(path) ?? []), watch]);
     this.#arm(link, path, watch);
   }
@@ -251,10 +253,8 @@ export class SimStore implements Store {
   /** A watch is set again with what the client has seen: what it missed fires at once. */
   #rearm(link: StoreLink, path: string, watch: Watch): void {
     const node = link.server.tree.get(path);
-    const missed = watch.existed
-      ? node === undefined || node.changedBy > this.#seen
-      : node !== undefined;
-    if (missed) link.answer(() => this.#fire(path, watch));
+    if (node === undefined || node.changedBy > this.#seen)
+      link.answer(() => this.#fire(path, watch));
     else this.#arm(link, path, watch);
   }
 
@@ -282,7 +282,7 @@ export class SimStore implements Store {
     if (this.#state === state) return;
     this.#state = state;
     this.#life.world.history.note(this.#life.name, 'session', state);
-    for (const listener of [...this.#listeners]) listener(state);
+    for (const listener of [...this.#listeners]) queueMicrotask(() => listener(state));
   }
 
   #die(): void {

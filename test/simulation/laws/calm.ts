@@ -1,0 +1,70 @@
+import type { Laws, Watched } from './laws.ts';
+
+/** An offer is decided within this time while a gateway leads and functions live. */
+const offerMs = 10_000;
+/** What waits is revived within this time. */
+const reviveMs = 15_000;
+/** How long the world is given after the last fault before these laws hold. */
+const settleMs = 30_000;
+
+/** The laws that hold once faults have stopped: looked at every second. */
+export class CalmLaws {
+  readonly #watched: Watched;
+  readonly #laws: Laws;
+  #calmSince: number | undefined;
+  #connectedSince: number | undefined;
+  #silencedSince: number | undefined;
+
+  constructor(watched: Watched, laws: Laws) {
+    this.#watched = watched;
+    this.#laws = laws;
+    this.#look();
+  }
+
+  calm(): void {
+    this.#calmSince = this.#watched.world.time.now();
+  }
+
+  #look(): void {
+    const { time } = this.#watched.world;
+    time.after(1000, () => {
+      this.#offers(time.now());
+      this.#revived(time.now());
+      this.#look();
+    });
+  }
+
+  #offers(now: number): void {
+    const { mesos } = this.#watched;
+    const master = mesos.master;
+    const streams = [...(master?.frameworks.values() ?? [])].filter((one) => one.stream);
+    this.#connectedSince = streams.length > 0 ? (this.#connectedSince ?? now) : undefined;
+    const settled = this.#settled(now) && now - (this.#connectedSince ?? now) > settleMs;
+    if (!settled || master === undefined) return;
+    for (const offer of master.offers.values()) {
+      const ageMs = now - offer.madeAt;
+      if (ageMs <= offerMs) continue;
+      const what = `${offer.id} is ${ageMs} ms old`;
+      this.#laws.broken('no offer is undecided for more than 10 s', what, [offer.id.slice(-8)]);
+    }
+  }
+
+  #revived(now: number): void {
+    const { mesos, records } = this.#watched;
+    const frameworks = [...(mesos.master?.frameworks.values() ?? [])];
+    const silent = frameworks.some((one) => one.suppressed.size > 0);
+    const waits = records.waiting.length > 0 && records.framework?.state === 'active';
+    if (!silent || !waits || !this.#settled(now)) {
+      this.#silencedSince = undefined;
+      return;
+    }
+    this.#silencedSince ??= now;
+    if (now - this.#silencedSince <= reviveMs) return;
+    const what = `${records.waiting.join(' ')} waits, suppressed for ${now - this.#silencedSince} ms`;
+    this.#laws.broken('never suppressed while a worker waits', what, records.waiting);
+  }
+
+  #settled(now: number): boolean {
+    return this.#calmSince !== undefined && now - this.#calmSince > settleMs;
+  }
+}

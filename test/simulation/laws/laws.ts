@@ -1,0 +1,114 @@
+import type { SchedulerCall } from '#proto/mesos/types.ts';
+import type { World } from '../world/life.ts';
+import type { CallAnswer, SimMesos } from '../world/mesos/master.ts';
+import type { AgreedRecords } from './records.ts';
+
+/** A law that was broken. */
+export interface Violation {
+  readonly law: string;
+  readonly what: string;
+  /** Ids that a reader of the time line looks for. */
+  readonly about: readonly string[];
+}
+
+/** What the laws look at. */
+export interface Watched {
+  readonly world: World;
+  readonly records: AgreedRecords;
+  readonly mesos: SimMesos;
+}
+
+/** The laws of DESIGN section 9 that hold at every moment, checked as calls reach the master. */
+export class Laws {
+  readonly #watched: Watched;
+  readonly violations: Violation[] = [];
+  #inForce = true;
+
+  constructor(watched: Watched) {
+    this.#watched = watched;
+    watched.mesos.onCall((call, answer) => this.#call(call, answer));
+    watched.records.onWorker((worker) => {
+      if (watched.records.doubled.includes(worker.id)) {
+        this.broken('one worker per driver request', `${worker.request} has two`, [worker.id]);
+      }
+    });
+  }
+
+  get broke(): boolean {
+    return this.violations.length > 0;
+  }
+
+  broken(law: string, what: string, about: readonly string[]): void {
+    if (!this.#inForce) return;
+    this.#watched.world.history.note('law', 'BROKEN', `${law}: ${what}`);
+    this.violations.push({ law, what, about });
+    this.#inForce = false;
+  }
+
+  #call(call: SchedulerCall, answer: CallAnswer): void {
+    if (call.type === 'SUBSCRIBE') this.#subscribe(call, answer);
+    if (answer.status !== 202) return;
+    if (call.type === 'ACCEPT') this.#accept(call);
+    if (call.type === 'ACKNOWLEDGE') this.#acknowledge(call);
+    if (call.type === 'KILL') this.#kill(call);
+  }
+
+  #accept(call: SchedulerCall): void {
+    const { records, mesos } = this.#watched;
+    const infos = call.accept?.operations?.flatMap((one) => one.launch?.task_infos ?? []) ?? [];
+    for (const { task_id } of infos) {
+      const id = task_id.value;
+      const launches = launchesOf(mesos, id);
+      if (launches > 1)
+        this.broken('no worker is launched twice', `${id}: ${launches} times`, [id]);
+      if (launches > 0 && !records.decided.has(id)) {
+        this.broken('no launch before its transaction', `${id} is not decided`, [id]);
+      }
+    }
+  }
+
+  #acknowledge(call: SchedulerCall): void {
+    const id = call.acknowledge?.task_id.value ?? '';
+    const uuid = Buffer.from(call.acknowledge?.uuid ?? []).toString('base64');
+    const { records, mesos } = this.#watched;
+    const record = records.workers.get(id);
+    if (record === undefined || records.stored.has(uuid)) return;
+    const status = mesos.agents
+      .flatMap((agent) => agent.unacknowledged)
+      .find((one) => Buffer.from(one.uuid ?? []).toString('base64') === uuid);
+    const at = (status?.timestamp ?? 0) * 1000;
+    // A late status does not replace a newer one; what is stored is ahead of it.
+    if (status === undefined || (record.status?.at ?? 0) > at) return;
+    const what = `${id} ${status.state} is acknowledged, stored is ${record.status?.state}`;
+    this.broken('no update is acknowledged before it is stored', what, [id]);
+  }
+
+  #kill(call: SchedulerCall): void {
+    const id = call.kill?.task_id.value ?? '';
+    const state = this.#watched.records.workers.get(id)?.state;
+    if (state === undefined || state === 'stopping' || state === 'ended') return;
+    this.broken('no KILL of a worker still wanted', `${id} is ${state}`, [id]);
+  }
+
+  #subscribe(call: SchedulerCall, answer: CallAnswer): void {
+    const { records, mesos } = this.#watched;
+    const id = call.framework_id?.value ?? '';
+    const { framework } = records;
+    const over = framework !== undefined && framework.state !== 'active';
+    const another = over && (id !== framework.id || framework.state !== 'ending');
+    const removed = mesos.masters.some((master) => master.completed.has(id));
+    const stands = [...(mesos.master?.frameworks.values() ?? [])].some((one) => one.id === id);
+    if (answer.status === 200 && stands && (another || removed)) {
+      this.broken('an ended framework never registers again', `SUBSCRIBE of ${id}`, [id]);
+    }
+  }
+}
+
+/** Accepted launches of a task id over all masters and frameworks that ever were. */
+export function launchesOf(mesos: SimMesos, taskId: string): number {
+  let count = 0;
+  for (const master of mesos.masters) {
+    for (const launches of master.history.launches.values()) count += launches.get(taskId) ?? 0;
+  }
+  return count;
+}

@@ -1,0 +1,74 @@
+import {
+  type FrameworkRecord,
+  frameworkRecord,
+  type RecordPaths,
+  type WorkerRecord,
+  workerRecord,
+} from '#proto/records.ts';
+import type { Ensemble, LogEntry } from '../world/store/ensemble.ts';
+import type { TreeOp } from '../world/store/tree.ts';
+
+/** The records as ZooKeeper agreed on them, without any lag, and what they ever were. */
+export class AgreedRecords {
+  readonly workers = new Map<string, WorkerRecord>();
+  framework: FrameworkRecord | undefined;
+  /** Workers that ever were in `launching`. */
+  readonly decided = new Set<string>();
+  /** uuids (base64) of statuses that were ever stored. */
+  readonly stored = new Set<string>();
+  /** Request to the worker made for it. */
+  readonly requests = new Map<string, string>();
+  /** Workers made for a request that had one already. */
+  readonly doubled: string[] = [];
+  readonly #ensemble: Ensemble;
+  readonly #paths: RecordPaths;
+  readonly #onWorker: ((worker: WorkerRecord, before: WorkerRecord | undefined) => void)[] = [];
+
+  constructor(ensemble: Ensemble, paths: RecordPaths) {
+    this.#ensemble = ensemble;
+    this.#paths = paths;
+    ensemble.onCommit((entry) => this.#commit(entry));
+  }
+
+  onWorker(listener: (worker: WorkerRecord, before: WorkerRecord | undefined) => void): void {
+    this.#onWorker.push(listener);
+  }
+
+  names(folder: string): readonly string[] {
+    return this.#ensemble.agreed.children(folder);
+  }
+
+  get waiting(): readonly string[] {
+    return this.names(this.#paths.waiting);
+  }
+
+  #commit(entry: LogEntry): void {
+    if (!entry.result.ok) return;
+    for (const op of entry.ops) this.#apply(op);
+  }
+
+  #apply(op: TreeOp): void {
+    if (op.path === this.#paths.framework && 'data' in op) {
+      this.framework = frameworkRecord.parse(JSON.parse(op.data));
+    }
+    const prefix = `${this.#paths.workers}/`;
+    if (!op.path.startsWith(prefix)) return;
+    const id = op.path.slice(prefix.length);
+    if (op.kind === 'remove') this.workers.delete(id);
+    if (!('data' in op)) return;
+    const worker = workerRecord.parse(JSON.parse(op.data));
+    const before = this.workers.get(id);
+    this.workers.set(id, worker);
+    this.#remember(worker, op.kind === 'create');
+    for (const listener of this.#onWorker) listener(worker, before);
+  }
+
+  #remember(worker: WorkerRecord, isNew: boolean): void {
+    if (worker.state === 'launching') this.decided.add(worker.id);
+    if (worker.status?.uuid !== undefined) this.stored.add(worker.status.uuid);
+    const { request } = worker;
+    if (!isNew || request === undefined) return;
+    if (this.requests.has(request)) this.doubled.push(worker.id);
+    this.requests.set(request, worker.id);
+  }
+}
