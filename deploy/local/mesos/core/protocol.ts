@@ -23,7 +23,7 @@ export interface ReportedTask {
   readonly role: string;
   /** What is true on the agent now. */
   readonly latestState: TaskState;
-  /** The newest status that was acknowledged or is waiting to be. */
+  /** The status that was sent last. */
   readonly status: TaskStatus | undefined;
 }
 

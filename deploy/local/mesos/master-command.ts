@@ -1,0 +1,116 @@
+import { randomUUID } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { parseArgs } from 'node:util';
+import { onTermination } from '#runtime/shutdown.ts';
+import { parseAttributes } from './attributes.ts';
+import type { AgentRegistration } from './core/protocol.ts';
+import { parseResources, toMesos } from './core/resources.ts';
+import type { MasterOptions } from './core/state.ts';
+import { type Leader, serveMaster } from './http.ts';
+import { RunningMaster } from './running-master.ts';
+import { SimulatedAgents } from './simulation.ts';
+import { announce, numberFlag, stopFailed, textFlag } from './usage.ts';
+
+const options = {
+  ip: { type: 'string' },
+  port: { type: 'string' },
+  hostname: { type: 'string' },
+  'allocation-interval': { type: 'string' },
+  'agent-ping-timeout': { type: 'string' },
+  'max-agent-ping-timeouts': { type: 'string' },
+  'offer-timeout': { type: 'string' },
+  /** A file in which the master keeps which agents it knows, so that a restart tells them from strangers. */
+  registry: { type: 'string' },
+  'simulate-agents': { type: 'string' },
+  'simulate-resources': { type: 'string' },
+  'simulate-attributes': { type: 'string' },
+  'simulate-delay-ms': { type: 'string' },
+} as const;
+
+type Values = Readonly<Record<string, string | undefined>>;
+
+/** `main.ts master`: serves until it is told to stop. Times of flags are seconds. */
+export async function masterCommand(args: string[]): Promise<void> {
+  const { values } = parseArgs({ args, options, strict: true });
+  const ip = textFlag(values, 'ip', '127.0.0.1');
+  const registry = values.registry;
+  const self: Leader = { kind: 'self' };
+  let running: RunningMaster | undefined;
+  const { server, port } = await serveMaster(
+    { ip, port: numberFlag(values, 'port', 5050) },
+    (port) => {
+      const master = new RunningMaster(masterOptions(values, ip, port, known(registry)), (agents) =>
+        keep(registry, agents),
+      );
+      running = master;
+      return { master, leader: () => self };
+    },
+  );
+  if (running === undefined) return;
+  const master = running;
+  const simulated = simulate(master, values, ip);
+  onTermination(async () => {
+    simulated?.stop();
+    master.stop();
+    server.closeAllConnections();
+    server.close();
+  }, stopFailed);
+  announce({ port, pid: process.pid, masterId: master.state.options.masterId });
+}
+
+function masterOptions(
+  values: Values,
+  ip: string,
+  port: number,
+  recoveredAgents: readonly string[],
+): MasterOptions {
+  const seconds = (name: string, otherwise: number): number =>
+    numberFlag(values, name, otherwise) * 1000;
+  const offerTimeoutMs = seconds('offer-timeout', 0);
+  return {
+    masterId: randomUUID(),
+    ip,
+    hostname: textFlag(values, 'hostname', ip),
+    port,
+    allocationIntervalMs: seconds('allocation-interval', 1),
+    heartbeatIntervalMs: 15_000,
+    agentPingTimeoutMs: seconds('agent-ping-timeout', 15),
+    maxAgentPingTimeouts: numberFlag(values, 'max-agent-ping-timeouts', 5),
+    offerTimeoutMs: offerTimeoutMs === 0 ? undefined : offerTimeoutMs,
+    recoveredAgents,
+  };
+}
+
+function simulate(master: RunningMaster, values: Values, ip: string): SimulatedAgents | undefined {
+  const count = numberFlag(values, 'simulate-agents', 0);
+  if (count === 0) return undefined;
+  const text = textFlag(
+    values,
+    'simulate-resources',
+    'cpus:8;mem:16384;disk:20480;ports:[31000-31999]',
+  );
+  const resources = toMesos(parseResources(text), { withRole: false, allocatedTo: undefined });
+  const attributes = parseAttributes(textFlag(values, 'simulate-attributes', ''));
+  const registrations = Array.from({ length: count }, (_, n): AgentRegistration => {
+    return { hostname: `simulated-${n + 1}`, ip, port: 5051, resources, attributes };
+  });
+  const delayMs = numberFlag(values, 'simulate-delay-ms', 20);
+  return new SimulatedAgents(master, {
+    registrations,
+    startDelayMs: delayMs,
+    stopDelayMs: delayMs,
+  });
+}
+
+function known(registry: string | undefined): readonly string[] {
+  if (registry === undefined || !existsSync(registry)) return [];
+  return (JSON.parse(readFileSync(registry, 'utf8')) as { readonly agents: string[] }).agents;
+}
+
+function keep(registry: string | undefined, agents: readonly string[]): void {
+  if (registry === undefined) return;
+  mkdirSync(dirname(registry), { recursive: true });
+  writeFileSync(`${registry}.new`, JSON.stringify({ agents }));
+  renameSync(`${registry}.new`, registry);
+}
