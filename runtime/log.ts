@@ -1,0 +1,86 @@
+import { type DestinationStream, pino } from 'pino';
+
+/** Writes one line: facts as fields, then a plain sentence. */
+type Write = (facts: object, sentence: string) => void;
+
+/** Where a part of drey says what it does. */
+export interface Log {
+  readonly debug: Write;
+  readonly info: Write;
+  readonly warn: Write;
+  readonly error: Write;
+  /** A log whose lines all carry these facts. */
+  child(facts: Record<string, unknown>): Log;
+}
+
+/** Flink's rule for sensitive keys (GlobalConfiguration), so that both logs hide the same things. */
+const sensitive =
+  /password|secret|fs\.azure\.account\.key|apikey|api-key|auth-params|service-key|token|basic-auth|jaas\.config|http-headers/i;
+
+/** What stands where a secret was; Flink writes the same. */
+export const hidden = '******';
+
+/** Whether the value of this key must not be shown. */
+export function isSensitive(key: string): boolean {
+  return sensitive.test(key);
+}
+
+export interface LogOptions {
+  readonly level: string;
+  readonly name: string;
+  /** Where lines go; standard output unless said. */
+  readonly destination?: DestinationStream;
+}
+
+/** One JSON object per line; the values of sensitive keys are hidden at any depth. */
+export function createLog(options: LogOptions): Log {
+  const settings = {
+    level: options.level,
+    base: { name: options.name },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: {
+      level: (label: string) => ({ level: label }),
+      log: (facts: Record<string, unknown>) => withoutSecrets(facts) as Record<string, unknown>,
+      bindings: (facts: Record<string, unknown>) =>
+        withoutSecrets(facts) as Record<string, unknown>,
+    },
+  };
+  return options.destination === undefined ? pino(settings) : pino(settings, options.destination);
+}
+
+/** A log that says nothing. */
+export const silentLog: Log = {
+  debug: () => {},
+  info: () => {},
+  warn: () => {},
+  error: () => {},
+  child: () => silentLog,
+};
+
+/** Deeper than this nothing is shown: facts of a log line are small. */
+const maxDepth = 8;
+
+/** A copy without the values of sensitive keys; errors become their name, code, message, stack and cause. */
+export function withoutSecrets(value: unknown, depth = 0): unknown {
+  if (typeof value === 'bigint') return value.toString();
+  if (typeof value !== 'object' || value === null) return value;
+  if (depth >= maxDepth) return '[deeper]';
+  if (Array.isArray(value)) return value.map((item) => withoutSecrets(item, depth + 1));
+  if (value instanceof Uint8Array) return `[${value.byteLength} bytes]`;
+  if (value instanceof Date) return value.toISOString();
+  if (value instanceof Map) return withoutSecrets(Object.fromEntries(value), depth);
+  if (value instanceof Set) return withoutSecrets([...value], depth);
+  const copy: Record<string, unknown> = value instanceof Error ? errorFacts(value) : {};
+  for (const [key, item] of Object.entries(value)) copy[key] = item;
+  for (const [key, item] of Object.entries(copy)) {
+    copy[key] = isSensitive(key) ? hidden : withoutSecrets(item, depth + 1);
+  }
+  return copy;
+}
+
+function errorFacts(error: Error): Record<string, unknown> {
+  const facts: Record<string, unknown> = { type: error.name, message: error.message };
+  if (error.stack !== undefined) facts.stack = error.stack;
+  if (error.cause !== undefined) facts.cause = error.cause;
+  return facts;
+}
