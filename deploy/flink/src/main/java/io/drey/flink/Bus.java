@@ -33,6 +33,7 @@ final class Bus {
   private final String servers;
   private final Map<String, java.util.function.Consumer<byte[]>> listeners = new LinkedHashMap<>();
   private final Seldom away = new Seldom(Duration.ofSeconds(5));
+  private final Seldom lost = new Seldom(Duration.ofSeconds(5));
   private final Thread thread = new Thread(this::stayConnected, "drey-bus");
 
   private volatile Connection connection;
@@ -98,7 +99,7 @@ final class Bus {
         ended.await();
         away.warn(LOG, "The connection to NATS at {} was given up; connecting anew.", servers);
       } catch (IOException | IllegalStateException e) {
-        away.warn(LOG, "NATS at {} is not reachable ({}); trying on.", servers, e.toString());
+        away.warn(LOG, "NATS at {} is not reachable ({}); trying on.", servers, e.getMessage());
         pause();
       } catch (InterruptedException e) {
         // Only close() interrupts.
@@ -161,6 +162,7 @@ final class Bus {
   /** Tells of the connection's ups and downs, and when jnats has given it up. */
   private final class LogChanges implements ConnectionListener {
     private final CountDownLatch ended;
+    private boolean connected;
 
     LogChanges(CountDownLatch ended) {
       this.ended = ended;
@@ -170,12 +172,24 @@ final class Bus {
     @SuppressWarnings("deprecation")
     @Override
     public void connectionEvent(Connection current, Events event) {
-      if (event == Events.CLOSED) {
-        ended.countDown();
-      } else if (event == Events.DISCONNECTED && !closed) {
-        away.warn(LOG, "The connection to NATS at {} was lost; trying on.", servers);
-      } else if (event == Events.RECONNECTED) {
-        LOG.info("Connected to NATS again at {}.", current.getConnectedUrl());
+      switch (event) {
+        case CLOSED:
+          ended.countDown();
+          break;
+        case CONNECTED:
+          connected = true;
+          break;
+        case RECONNECTED:
+          LOG.info("Connected to NATS again at {}.", current.getConnectedUrl());
+          break;
+        case DISCONNECTED:
+          // Told of each vain try as well.
+          if (connected && !closed) {
+            lost.warn(LOG, "The connection to NATS at {} was lost; trying on.", servers);
+          }
+          break;
+        default:
+          LOG.debug("NATS connection: {}", event);
       }
     }
   }
@@ -191,7 +205,8 @@ final class Bus {
 
     @Override
     public void exceptionOccurred(Connection current, Exception exception) {
-      seldom.warn(LOG, "NATS connection: {}", exception.toString());
+      // Most are vain tries to connect, which are told elsewhere.
+      LOG.debug("NATS connection: {}", exception.toString());
     }
 
     @Override

@@ -127,7 +127,7 @@ final class DreyDriver extends AbstractResourceManagerDriver<DreyWorker> {
 
   private void onRecovered(Messages.Answer answer) {
     if (answer.status == Messages.Status.REFUSED) {
-      fail("drey refused this JobManager: " + answer.message);
+      fail(new FlinkException("drey refused this JobManager: " + answer.message));
       return;
     }
     recovered = true;
@@ -268,17 +268,21 @@ final class DreyDriver extends AbstractResourceManagerDriver<DreyWorker> {
             onMain(
                 () -> {
                   if (answer.status == Messages.Status.SUPERSEDED) {
-                    fail("another JobManager took over Flink's side: " + answer.message);
+                    fail(new FlinkException("another JobManager took over: " + answer.message));
                   } else {
                     then.accept(answer);
                   }
                 }));
   }
 
-  private void fail(String sentence) {
+  /**
+   * Ends the JobManager. In a thread of its own: Flink exits in the calling thread, and its
+   * shutdown waits for the main thread and the pools, which would cost 5 s and the exit code.
+   */
+  private void fail(Exception cause) {
     if (!failed) {
       failed = true;
-      getResourceEventHandler().onError(new FlinkException(sentence));
+      new Thread(() -> getResourceEventHandler().onError(cause), "drey-fatal").start();
     }
   }
 
@@ -296,7 +300,7 @@ final class DreyDriver extends AbstractResourceManagerDriver<DreyWorker> {
               try {
                 task.run();
               } catch (RuntimeException e) {
-                getResourceEventHandler().onError(e);
+                fail(e);
               }
             });
   }

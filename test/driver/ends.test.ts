@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict';
+import { describe, type TestContext, test } from 'node:test';
+import { startNats } from '#test/world/nats.ts';
+import { until } from '#test/world/until.ts';
+import { type ScriptedDemand, startDemand } from './demand.ts';
+import { type Flink, type FlinkVersion, flinkVersions, prepareFlink } from './flink.ts';
+import { cluster, driverSettings, note, startSession } from './session.ts';
+
+for (const version of flinkVersions) {
+  describe(`driver: how a JobManager of Flink ${version} starts`, () => itStarts(version));
+  describe(`driver: how a JobManager of Flink ${version} ends`, () => itEnds(version));
+}
+
+function itEnds(version: FlinkVersion): void {
+  test('driver: a JobManager whose side another one took over ends with an error', async (t) => {
+    const session = await startSession(version);
+    t.after(() => session.stop());
+    session.demand.script = ({ verb }) =>
+      verb === 'request' ? { status: 'superseded', message: 'by a newer one' } : undefined;
+    await session.submit(2);
+    assert.equal(await session.jobManager.ended, 2);
+    const [request] = session.demand.heard.filter(({ verb }) => verb === 'request');
+    note('superseded to exit', performance.now() - (Date.now() - (request?.at ?? 0)));
+    assert.match(await session.jobManager.log(), /another JobManager took over: by a newer one/);
+    assert.equal(session.demand.count('request'), 1);
+    assert.equal(session.demand.count('deregister'), 0);
+  });
+
+  test('driver: a JobManager that drey refuses ends with its reason', async (t) => {
+    const { flink, demand } = await prepare(t, version);
+    demand.script = () => ({ status: 'refused', message: 'drey.demand is fixed' });
+    const jobManager = flink.startJobManager();
+    assert.equal(await jobManager.ended, 2);
+    assert.match(await jobManager.log(), /drey refused this JobManager: drey.demand is fixed/);
+  });
+
+  test('driver: SIGTERM ends the JobManager and leaves the workers to the next one', async (t) => {
+    const session = await startSession(version);
+    t.after(() => session.stop());
+    const { demand, flink, jobManager } = session;
+    const jobId = await session.submit(2);
+    await flink.rest.running(jobId);
+    const asked = performance.now();
+    jobManager.kill('SIGTERM');
+    assert.equal(await jobManager.ended, 143);
+    note('SIGTERM to exit', asked);
+    assert.equal(demand.count('deregister'), 0);
+    assert.equal(demand.count('release'), 0);
+    assert.deepEqual(
+      demand.workers.map(({ state }) => state),
+      ['launching'],
+    );
+  });
+
+  test('driver: without drey the end of the cluster waits ten seconds and no longer', async (t) => {
+    const session = await startSession(version);
+    t.after(() => session.stop());
+    session.demand.script = ({ verb }) => (verb === 'deregister' ? 'lost' : undefined);
+    const asked = performance.now();
+    await session.flink.rest.shutDown();
+    assert.equal(await session.jobManager.ended, 0);
+    note('DELETE /cluster without an answer to exit', asked);
+    assert.ok(performance.now() - asked < 15_000);
+    assert.ok(session.demand.count('deregister') >= 4, 'asked again and again');
+  });
+}
+
+function itStarts(version: FlinkVersion): void {
+  test('driver: NATS and drey may come up after the JobManager, NATS with a password', async (t) => {
+    const nats = await startNats({
+      configuration: 'authorization { user: flink, password: "s3cret#1" }',
+    });
+    t.after(() => nats.stop());
+    await nats.kill();
+    const flink = await prepareFlink(version, {
+      ...driverSettings(nats.url),
+      'drey.nats.user': 'flink',
+      'drey.nats.password': 's3cret#1',
+    });
+    t.after(() => flink.stop());
+    const jobManager = flink.startJobManager();
+    await flink.rest.serving();
+    await until(async () => (await jobManager.log()).includes('is not reachable'), {
+      deadlineMs: 10_000,
+      what: 'the driver says that NATS is away',
+    });
+    await nats.restart();
+    const back = performance.now();
+    const servers = { servers: nats.url, user: 'flink', pass: 's3cret#1' };
+    const demand = await startDemand(servers, cluster, () => undefined);
+    t.after(() => demand.stop());
+    await until(() => demand.count('recover') === 1, { deadlineMs: 10_000, what: 'recover' });
+    note('NATS start to recover', back);
+    assert.ok(!(await jobManager.log()).includes('s3cret'), 'the password is not logged');
+  });
+
+  test('driver: a JobManager without its keys says which and exits 1', async (t) => {
+    const flink = await prepareFlink(version, { 'drey.nats.servers': 'nats://127.0.0.1:1' });
+    t.after(() => flink.stop());
+    const main = 'io.drey.flink.DreySessionEntrypoint';
+    const without = await flink.runMain(main);
+    assert.equal(without.code, 1);
+    assert.match(without.stderr, /^The JobManager cannot start: drey.cluster is not set/m);
+    const wrong = await flink.runMain(main, { 'drey.cluster': 'a.b' });
+    assert.equal(wrong.code, 1);
+    assert.match(wrong.stderr, /drey.cluster "a.b" may hold letters/);
+  });
+}
+
+async function prepare(
+  t: TestContext,
+  version: FlinkVersion,
+): Promise<{ readonly flink: Flink; readonly demand: ScriptedDemand }> {
+  const nats = await startNats();
+  t.after(() => nats.stop());
+  const flink = await prepareFlink(version, driverSettings(nats.url));
+  t.after(() => flink.stop());
+  const demand = await startDemand(nats.url, cluster, () => undefined);
+  t.after(() => demand.stop());
+  return { flink, demand };
+}
