@@ -18,7 +18,7 @@ import { bus, bytes, full, server, text, versions } from './world.ts';
 for (const version of versions) {
   test(`bus: a message reaches one member of a queue group and every plain listener (${version})`, async (t) => {
     const nats = await server(t, version);
-    const [one, two] = [await bus(t, nats), await bus(t, nats)];
+    const [one, two] = [await bus(nats), await bus(nats)];
     const grouped: string[] = [];
     const plain: string[] = [];
     for (const member of [one, two]) {
@@ -45,7 +45,7 @@ for (const version of versions) {
 
   test(`bus: a request without a listener fails at once, without an answer at its deadline (${version})`, async (t) => {
     const nats = await server(t, version);
-    const client = await bus(t, nats);
+    const client = await bus(nats);
     const asked = () => client.request('nobody', bytes(''), { timeoutMs: 10_000 });
     const begin = performance.now();
     await assert.rejects(asked, NoResponderError);
@@ -72,7 +72,7 @@ for (const version of versions) {
 
   test(`bus: after a restart of the server everything goes on (${version})`, async (t) => {
     const nats = await server(t, version);
-    const [one, two] = [await bus(t, nats), await bus(t, nats)];
+    const [one, two] = [await bus(nats), await bus(nats)];
     const seen: boolean[] = [];
     one.onConnection((connected) => seen.push(connected));
     two.subscribe('held', undefined, () => {});
@@ -108,7 +108,7 @@ for (const version of versions) {
 for (const version of full ? versions : versions.slice(0, 1)) {
   test(`bus: a frozen server is left within seconds, with little memory, and found again (${version})`, async (t) => {
     const nats = await server(t, version);
-    const [one, two] = [await bus(t, nats), await bus(t, nats)];
+    const [one, two] = [await bus(nats), await bus(nats)];
     const got: string[] = [];
     two.subscribe('count', undefined, (message) => got.push(text(message)));
     await until(() => one.publish('count', bytes('x')) && got.length > 0, {
@@ -141,7 +141,7 @@ for (const version of full ? versions : versions.slice(0, 1)) {
 
 test('bus: what cannot travel is refused before it harms the connection', async (t) => {
   const nats = await server(t, 'current');
-  const client = await bus(t, nats);
+  const client = await bus(nats);
   assert.throws(() => client.publish('two words', bytes('')), BadMessageError);
   assert.throws(() => client.publish('big', new Uint8Array(1024 * 1024 + 1)), BadMessageError);
   assert.equal(client.publish('fine', bytes(''), { why: 'two\r\nlines' }), true);

@@ -7,17 +7,23 @@ import { type NatsServer, type NatsVersion, startNats } from '#test/world/nats.t
 /** Both ends of the range of servers that must work. */
 export const versions: readonly NatsVersion[] = ['current', 'oldest'];
 
-/** A server that is stopped when the test ends. */
+const opened = new WeakMap<NatsServer, Bus[]>();
+
+/** A server that is stopped when the test ends, after all its buses. */
 export async function server(t: TestContext, version: NatsVersion): Promise<NatsServer> {
   const nats = await startNats({ version });
-  t.after(() => nats.stop());
+  opened.set(nats, []);
+  t.after(async () => {
+    await Promise.all((opened.get(nats) ?? []).map((connected) => connected.close()));
+    await nats.stop();
+  });
   return nats;
 }
 
 /** A bus that is closed when the test ends. */
-export async function bus(t: TestContext, nats: NatsServer, name = 'test'): Promise<Bus> {
-  const connected = await connectBus({ servers: [nats.url], name, clock: systemClock });
-  t.after(() => connected.close());
+export async function bus(nats: NatsServer): Promise<Bus> {
+  const connected = await connectBus({ servers: [nats.url], name: 'test', clock: systemClock });
+  opened.get(nats)?.push(connected);
   return connected;
 }
 
