@@ -1,6 +1,7 @@
 import type { FrameworkRecord } from '#proto/records.ts';
 import { systemClock } from '#runtime/clock.ts';
 import type { Configuration } from '#runtime/config/configuration.ts';
+import { zookeeperOf } from '#runtime/config/connections.ts';
 import { connectStore } from '#runtime/store/zookeeper.ts';
 import type { Effective } from './effective.ts';
 import type { Ended } from './ended.ts';
@@ -83,18 +84,18 @@ export class Cluster {
   }
 
   async #openWatch(): Promise<FrameworkWatch> {
-    const { plan, configuration, effective } = this.#options;
-    const credential = configuration.string('drey.zookeeper.auth');
+    const { plan, effective } = this.#options;
+    const { quorum, path, sessionTimeoutMs, auth } = zookeeperOf(effective.configuration);
     const store = await connectStore({
-      servers: String(effective.settings.get('drey.zookeeper.quorum')),
-      sessionTimeoutMs: 10_000,
+      servers: quorum,
+      sessionTimeoutMs,
       connectTimeoutMs: connectLimitMs,
       clock: systemClock,
-      ...(credential === undefined ? {} : { auth: { scheme: 'digest', credential } }),
+      ...(auth === undefined ? {} : { auth: { scheme: 'digest', credential: auth } }),
     });
     return new FrameworkWatch({
       store,
-      zookeeperPath: configuration.string('drey.zookeeper.path') ?? '/drey',
+      zookeeperPath: path,
       cluster: plan.cluster,
       onRecord: (record) => this.#hear(record),
       onError: (error) => {
@@ -140,13 +141,12 @@ export class Cluster {
 
   /** `leave`: its end was the cluster's end, or is going to be. */
   #handleJobManagerEnd(ended: Ended): 'again' | 'leave' {
-    const { stack, plan, configuration, effective, say } = this.#options;
+    const { stack, plan, effective, say } = this.#options;
     if (this.#ending) return 'leave';
     if (ended.code !== 0) return 'again';
     say('the JobManager has ended in order, waiting until the framework is torn down');
     if (plan.demand === 'fixed') {
-      const servers = String(effective.settings.get('drey.nats.servers'));
-      requestTeardown(plan, configuration, servers).catch((error: unknown) => {
+      requestTeardown(plan.cluster, effective.configuration).catch((error: unknown) => {
         const why = error instanceof Error ? error.message : String(error);
         stack.finish({ code: 2, why: `the teardown could not be asked for: ${why}` });
       });

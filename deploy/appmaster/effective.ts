@@ -1,6 +1,7 @@
 import { copyFileSync, existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Configuration, Setting } from '#runtime/config/configuration.ts';
+import { Configuration, type Setting } from '#runtime/config/configuration.ts';
+import { joinList } from '#runtime/config/values.ts';
 import { ConfigurationError } from '#runtime/errors.ts';
 import { freePort, isFree, isLoopback } from './network.ts';
 import type { Plan } from './plan.ts';
@@ -18,6 +19,8 @@ export interface Addresses {
 /** What the gateway, the JobManager and the TaskManagers read. */
 export interface Effective {
   readonly settings: ReadonlyMap<string, string | readonly string[]>;
+  /** The same, for whoever asks by type. */
+  readonly configuration: Configuration;
   /** The directory that holds it as `config.yaml`. */
   readonly confDir: string;
   readonly restUrl: string;
@@ -69,7 +72,19 @@ export function writeEffective(
   const secure = settings.get('security.ssl.rest.enabled') ?? settings.get('security.ssl.enabled');
   const scheme = secure === 'true' ? 'https' : 'http';
   const restUrl = `${scheme}://${settings.get('rest.address')}:${settings.get('rest.port')}`;
-  return { settings, confDir, restUrl };
+  return { settings, configuration: asConfiguration(settings), confDir, restUrl };
+}
+
+function asConfiguration(settings: Settings): Configuration {
+  const origin = 'effective configuration';
+  return new Configuration(
+    [...settings].map(([key, value]) =>
+      typeof value === 'string'
+        ? { key, value, origin }
+        : { key, value: joinList(value), origin, list: value },
+    ),
+    process.env,
+  );
 }
 
 /** `localhost` from a file is Flink's default text, not a decision; given by `-D` it is one. */

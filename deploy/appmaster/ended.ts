@@ -24,7 +24,7 @@ export function endOf(child: ChildProcess): Promise<number | NodeJS.Signals> {
 export function endingOf(code: number | NodeJS.Signals, livedMs: number, log: string): Ended {
   const number = typeof code === 'number' ? code : undefined;
   const how = number === undefined ? `was ended by ${code}` : `ended with code ${number}`;
-  return { code: number, how, livedMs, lastLines: lastLinesOf(log, 5) };
+  return { code: number, how, livedMs, lastLines: lastLinesOf(log, 20) };
 }
 
 /** SIGKILL for a process and everything in its group; one that is gone is no error. */

@@ -83,9 +83,10 @@ function readyLine(line: string): Readonly<Record<string, unknown>> | undefined 
   }
 }
 
-/** The last thing that a process said: a plain line, or the message of a log line. */
+/** What a process said last: its error where it crashed, the message of a log line, or the plain line. */
 function reasonOf(ended: Ended): string {
-  const last = ended.lastLines.at(-1);
+  const crash = ended.lastLines.findLast((line) => /^\w*Error\b.*: /.test(line));
+  const last = crash ?? ended.lastLines.at(-1);
   if (last === undefined) return ended.how;
   const message = /"msg":"((?:[^"\\]|\\.)*)"/.exec(last)?.[1];
   return message === undefined ? last : String(JSON.parse(`"${message}"`));

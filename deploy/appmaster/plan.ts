@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
-import { subjectsOf } from '#proto/subjects.ts';
 import { type Configuration, wrongValue } from '#runtime/config/configuration.ts';
+import { clusterOf } from '#runtime/config/connections.ts';
 import { ConfigurationError } from '#runtime/errors.ts';
 
 /** What is to be started on this machine, and where; nothing has been started or written yet. */
@@ -105,14 +105,7 @@ function clusterName(configuration: Configuration, shared: boolean): string {
       'is not set; with a ZooKeeper or NATS that others use too, give this cluster a name of its own',
     );
   }
-  const name = setting.value.replace(/^\/+|\/+$/g, '').replaceAll('/', '-');
-  try {
-    subjectsOf(name);
-  } catch (error) {
-    if (error instanceof RangeError) throw wrongValue(setting, error.message);
-    throw error;
-  }
-  return name;
+  return clusterOf(configuration);
 }
 
 /** A JobManager that Mesos may start anywhere cannot reach servers on the loopback of one machine. */
