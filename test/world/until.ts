@@ -7,7 +7,7 @@ export interface Patience {
 }
 
 /**
- * Waits until the condition gives something other than undefined, null or false, and resolves to it.
+ * Waits until the condition holds (gives something truthy) and resolves to it.
  * An error thrown by the condition counts as "not yet"; the last one is the cause of the failure.
  */
 export async function until<T>(
@@ -19,9 +19,7 @@ export async function until<T>(
   for (;;) {
     try {
       const value = await condition();
-      if (value !== undefined && value !== null && value !== false) {
-        return value as NonNullable<Exclude<T, false>>;
-      }
+      if (value) return value as NonNullable<Exclude<T, false>>;
       last = undefined;
     } catch (error) {
       last = error;

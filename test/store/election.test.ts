@@ -1,0 +1,239 @@
+import assert from 'node:assert/strict';
+import { after, before, type TestContext, test } from 'node:test';
+import { systemClock } from '#runtime/clock.ts';
+import { type Candidate, elect } from '#runtime/store/election.ts';
+import type { Store } from '#runtime/store/store.ts';
+import { startRelay } from '#test/world/relay.ts';
+import { until } from '#test/world/until.ts';
+import { startZooKeeper, type ZooKeeperWorld } from '#test/world/zookeeper.ts';
+import { blockEventLoop, closeStores, open, reaches, sessionTimeoutMs } from './open.ts';
+
+let world: ZooKeeperWorld;
+let folders = 0;
+
+before(async () => {
+  world = await startZooKeeper();
+});
+after(async () => {
+  await closeStores();
+  await world.stop();
+});
+
+/** One candidate with its own connection, and what it was told. */
+interface Runner {
+  readonly store: Store;
+  readonly candidate: Candidate;
+  readonly told: string[];
+}
+
+async function run(t: TestContext, servers: string, path: string, data: string): Promise<Runner> {
+  const store = await open(servers);
+  const told: string[] = [];
+  const candidate = await elect({
+    store,
+    clock: systemClock,
+    path,
+    data,
+    onLead: () => told.push('lead'),
+    onLose: () => told.push('lose'),
+  });
+  t.after(async () => {
+    await candidate.resign();
+    await store.close();
+  });
+  return { store, candidate, told };
+}
+
+function nextFolder(): string {
+  folders += 1;
+  return `/election/${folders}`;
+}
+
+async function leads(runner: Runner, what: string): Promise<void> {
+  await until(() => runner.candidate.leads, { deadlineMs: 6 * sessionTimeoutMs, what, everyMs: 5 });
+}
+
+test('election: the first candidate leads, the next follows when it resigns', async (t) => {
+  const path = nextFolder();
+  const a = await run(t, world.servers, path, 'a');
+  await leads(a, 'a leads');
+  const b = await run(t, world.servers, path, 'b');
+  const c = await run(t, world.servers, path, 'c');
+  assert.deepEqual([b.candidate.leads, c.candidate.leads], [false, false]);
+  await a.candidate.resign();
+  assert.equal(a.candidate.leads, false);
+  await leads(b, 'b leads');
+  assert.equal(c.candidate.leads, false);
+  await b.store.close();
+  await leads(c, 'c leads');
+  assert.deepEqual([a.told, c.told], [['lead', 'lose'], ['lead']]);
+  assert.deepEqual(b.told, ['lead', 'lose']);
+});
+
+test('election: a candidate in the middle goes, and nobody else leads for it', async (t) => {
+  const path = nextFolder();
+  const a = await run(t, world.servers, path, 'a');
+  const b = await run(t, world.servers, path, 'b');
+  const c = await run(t, world.servers, path, 'c');
+  await leads(a, 'a leads');
+  await b.candidate.resign();
+  await until(async () => (await c.store.list(path)).length === 2, {
+    deadlineMs: 5000,
+    what: 'b is gone',
+  });
+  assert.equal(c.candidate.leads, false);
+  await a.candidate.resign();
+  await leads(c, 'c leads');
+});
+
+test('election: a leader that hears nothing steps down before its session can end', async (t) => {
+  const path = nextFolder();
+  const a = await run(t, world.servers, path, 'a');
+  const b = await run(t, world.servers, path, 'b');
+  await leads(a, 'a leads');
+  world.freeze(0);
+  const began = Date.now();
+  await until(() => !a.candidate.leads, { deadlineMs: sessionTimeoutMs, what: 'a steps down' });
+  const tookMs = Date.now() - began;
+  await until(() => a.told.includes('lose'), { deadlineMs: 500, what: 'a is told' });
+  world.thaw(0);
+  assert.ok(tookMs <= (sessionTimeoutMs * 2) / 3 + 300, `after ${tookMs} ms`);
+  await until(() => a.candidate.leads || b.candidate.leads, {
+    deadlineMs: 4 * sessionTimeoutMs,
+    what: 'one leads again',
+  });
+  assert.ok(!(a.candidate.leads && b.candidate.leads));
+});
+
+test('election: a leader that is cut off is replaced only after it has stepped down', async (t) => {
+  const path = nextFolder();
+  const relay = await startRelay(world.servers);
+  t.after(() => relay.close());
+  const a = await run(t, relay.address, path, 'a');
+  await leads(a, 'a leads');
+  const b = await run(t, world.servers, path, 'b');
+  relay.hold();
+  let steppedDownAt = 0;
+  await until(
+    () => {
+      if (!a.candidate.leads && steppedDownAt === 0) steppedDownAt = Date.now();
+      assert.ok(!(a.candidate.leads && b.candidate.leads), 'two lead');
+      return b.candidate.leads;
+    },
+    { deadlineMs: 4 * sessionTimeoutMs, what: 'b leads', everyMs: 2 },
+  );
+  assert.ok(Date.now() - steppedDownAt > sessionTimeoutMs / 10, 'with time to spare');
+  relay.release();
+  await reaches(a.store, 'connected');
+  await until(async () => (await b.store.list(path)).length === 2, {
+    deadlineMs: 5000,
+    what: 'a stands behind b',
+  });
+  assert.equal(a.candidate.leads, false);
+  assert.deepEqual(a.told, ['lead', 'lose']);
+  await b.candidate.resign();
+  await leads(a, 'a leads again');
+});
+
+test('election: a short loss of the connection does not end the lead', async (t) => {
+  const path = nextFolder();
+  const a = await run(t, world.servers, path, 'a');
+  await run(t, world.servers, path, 'b');
+  await leads(a, 'a leads');
+  const suspended = reaches(a.store, 'suspended');
+  await world.restart(0);
+  await suspended;
+  await reaches(a.store, 'connected');
+  assert.ok(a.candidate.leads);
+  assert.deepEqual(a.told, ['lead']);
+});
+
+test('election: a create of unknown outcome leaves no second node in the queue', async (t) => {
+  const path = nextFolder();
+  const relay = await startRelay(world.servers);
+  t.after(() => relay.close());
+  const store = await open(relay.address);
+  const watcher = await open(world.servers);
+  await store.ensure(path);
+  // From here on the servers do what is asked, but no answer comes: folder, list and create.
+  const told: string[] = [];
+  const answered = store.createEphemeralSequential;
+  store.createEphemeralSequential = async (prefix, data) => {
+    store.createEphemeralSequential = answered;
+    relay.holdAnswers();
+    return await answered.call(store, prefix, data);
+  };
+  const candidate = await elect({
+    store,
+    clock: systemClock,
+    path,
+    data: 'a',
+    onLead: () => told.push('lead'),
+    onLose: () => told.push('lose'),
+  });
+  assert.equal((await watcher.list(path)).length, 1, 'the orphan stands in the queue');
+  relay.release();
+  await until(() => candidate.leads, { deadlineMs: 4 * sessionTimeoutMs, what: 'a leads' });
+  assert.equal((await watcher.list(path)).length, 1);
+  await candidate.resign();
+  assert.deepEqual(await watcher.list(path), []);
+  assert.deepEqual(told, ['lead', 'lose']);
+  await store.close();
+  await watcher.close();
+});
+
+test('election: an orphan that turns up later is removed too', async (t) => {
+  const path = nextFolder();
+  const a = await run(t, world.servers, path, 'a');
+  await leads(a, 'a leads');
+  // As a create that was sent before and applied after all.
+  await a.store.createEphemeralSequential(`${path}/candidate-`, 'a');
+  const b = await run(t, world.servers, path, 'b');
+  await a.candidate.resign();
+  await leads(b, 'b leads');
+});
+
+test("election: who removes the leader's node by hand starts a new election", async (t) => {
+  const path = nextFolder();
+  const a = await run(t, world.servers, path, 'a');
+  await leads(a, 'a leads');
+  const b = await run(t, world.servers, path, 'b');
+  const [first] = await b.store.list(path);
+  await b.store.discard(`${path}/${first}`);
+  await leads(b, 'b leads');
+  await until(() => a.told.includes('lose'), { deadlineMs: 5000, what: 'a is told' });
+  assert.equal(a.candidate.leads, false);
+  await b.candidate.resign();
+  await leads(a, 'a leads again');
+});
+
+test('election: a blocked process does not believe that it leads when it wakes', async (t) => {
+  const path = nextFolder();
+  const a = await run(t, world.servers, path, 'a');
+  await leads(a, 'a leads');
+  blockEventLoop(sessionTimeoutMs * 1.7);
+  assert.equal(a.candidate.leads, false, 'before anything else has run');
+  await leads(a, 'a leads again');
+  await until(() => a.told.length === 3, { deadlineMs: 5000, what: 'a is told' });
+  assert.deepEqual(a.told, ['lead', 'lose', 'lead']);
+});
+
+test('election: while the store is away a candidate waits, and enters when it is back', async (t) => {
+  const path = nextFolder();
+  const store = await open(world.servers);
+  await world.kill(0);
+  await reaches(store, 'suspended');
+  const candidate = await elect({
+    store,
+    clock: systemClock,
+    path,
+    data: 'a',
+    onLead: () => undefined,
+    onLose: () => undefined,
+  });
+  t.after(() => store.close());
+  assert.equal(candidate.leads, false);
+  await world.restart(0);
+  await until(() => candidate.leads, { deadlineMs: 4 * sessionTimeoutMs, what: 'a leads' });
+  await candidate.resign();
+});
