@@ -1,19 +1,15 @@
-/** An offer that the master has lent us: its agent, and since when. */
-interface Lent {
-  readonly agentId: string;
-  readonly since: number;
-}
-
 /** The offers that were neither answered nor rescinded. What is not in here is certainly not ours to use. */
 export class LentOffers {
-  readonly #lent = new Map<string, Lent>();
+  /** Offer id -> since when. */
+  readonly #lent = new Map<string, number>();
 
   get size(): number {
     return this.#lent.size;
   }
 
-  add(offerId: string, agentId: string, now: number): void {
-    this.#lent.set(offerId, { agentId, since: now });
+  add(offerId: string, now: number): void {
+    this.#lent.delete(offerId); // a Map keeps the order of insertion: the oldest stays first
+    this.#lent.set(offerId, now);
   }
 
   /** RESCIND. */
@@ -42,8 +38,8 @@ export class LentOffers {
   /** Takes out what has been held for at least so long. */
   takeOlderThan(ageMs: number, now: number): readonly string[] {
     const old: string[] = [];
-    for (const [id, { since }] of this.#lent) {
-      if (now - since < ageMs) break; // a Map keeps the order of insertion: all after it are younger
+    for (const [id, since] of this.#lent) {
+      if (now - since < ageMs) break; // all after it are younger
       old.push(id);
     }
     for (const id of old) this.#lent.delete(id);

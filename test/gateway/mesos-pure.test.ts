@@ -55,17 +55,17 @@ test('chunks: an event within the limit passes byte by byte as Mesos sent it', (
 
 test('lent: an offer that was answered, rescinded or never made is not ours to use', () => {
   const lent = new LentOffers();
-  lent.add('a', 'x', 0);
-  lent.add('b', 'x', 10);
-  lent.add('c', 'y', 20);
+  lent.add('a', 0);
+  lent.add('b', 10);
+  lent.add('c', 20);
   assert.deepEqual(lent.takeAll(['a', 'z']), { missing: 'z' });
   assert.equal(lent.size, 3);
   assert.deepEqual(lent.takeAll(['a']), {});
   assert.deepEqual(lent.takeAll(['a']), { missing: 'a' });
   lent.remove('b');
   assert.deepEqual(lent.takeHeld(['b', 'c']), ['c']);
-  lent.add('d', 'x', 100);
-  lent.add('e', 'x', 200);
+  lent.add('d', 100);
+  lent.add('e', 200);
   assert.deepEqual(lent.takeOlderThan(50, 160), ['d']);
   assert.equal(lent.size, 1);
   lent.clear();

@@ -1,0 +1,86 @@
+import type { Headers } from '#runtime/bus/bus.ts';
+import { sleep } from '#runtime/clock.ts';
+import { DreyError } from '#runtime/errors.ts';
+import type { GatewaySurroundings } from './surroundings.ts';
+
+const askAgainMs = 2000;
+const mostTries = 5;
+const mostUnanswered = 256;
+
+/** An event for the one function that owns it. */
+export interface EventRequest {
+  /** Its Mesos type, for counting. */
+  readonly type: string;
+  readonly subject: string;
+  readonly data: Uint8Array;
+  readonly headers: Headers;
+  /** Whether reconciliation can make up for its loss. */
+  readonly curable: boolean;
+}
+
+/**
+ * Asks the owner of an event until it answers that it is done, as long as the epoch lasts. What
+ * nobody took is counted: Mesos repeats updates by itself, reconciliation cures the rest.
+ */
+export class EventRequests {
+  readonly #part: Pick<GatewaySurroundings, 'bus' | 'clock' | 'log' | 'metrics'>;
+  #unanswered = 0;
+  #missed = 0;
+  #over = false;
+
+  constructor(part: Pick<GatewaySurroundings, 'bus' | 'clock' | 'log' | 'metrics'>) {
+    this.#part = part;
+  }
+
+  /** Events lost so far in this epoch and not yet told. */
+  get missed(): number {
+    return this.#missed;
+  }
+
+  /** They were told. */
+  told(count: number): void {
+    this.#missed -= count;
+  }
+
+  /** The epoch has ended: nothing is asked again. */
+  end(): void {
+    this.#over = true;
+  }
+
+  /** Counts an event that reached nobody. */
+  miss(type: string, curable: boolean, why: string): void {
+    if (curable) this.#missed += 1;
+    this.#part.metrics.missed(type);
+    this.#part.log.warn({ type, why }, 'an event reached no function');
+  }
+
+  ask(event: EventRequest): void {
+    if (this.#unanswered >= mostUnanswered) {
+      this.miss(event.type, event.curable, `${mostUnanswered} events are unanswered`);
+      return;
+    }
+    this.#unanswered += 1;
+    void this.#untilDone(event).finally(() => {
+      this.#unanswered -= 1;
+    });
+  }
+
+  async #untilDone(event: EventRequest): Promise<void> {
+    const { bus, clock } = this.#part;
+    const { subject, data, headers } = event;
+    let last = '';
+    for (let tries = 0; tries < mostTries && !this.#over; tries++) {
+      const began = clock.now();
+      try {
+        await bus.request(subject, data, { timeoutMs: askAgainMs, headers });
+        return;
+      } catch (error) {
+        if (!(error instanceof DreyError)) throw error;
+        last = error.message;
+      }
+      const restMs = began + askAgainMs - clock.now();
+      if (restMs > 0) await sleep(clock, restMs);
+    }
+    if (!this.#over) this.miss(event.type, event.curable, last);
+  }
+}
