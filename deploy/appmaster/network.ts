@@ -51,8 +51,9 @@ function localAddressTowards(host: string): Promise<string | undefined> {
       socket.close();
       resolve(address);
     };
-    // No way there, or no such name: the caller has a second choice.
-    socket.once('error', () => finish(undefined));
-    socket.connect(9, host, () => finish(socket.address().address));
+    socket.connect(9, host, (error?: Error) => {
+      // No way there, or no such name: the caller has a second choice.
+      finish(error instanceof Error ? undefined : socket.address().address);
+    });
   });
 }

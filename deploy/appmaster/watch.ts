@@ -1,4 +1,5 @@
 import { type FrameworkRecord, frameworkRecord, recordPathsOf } from '#proto/records.ts';
+import { readRecord } from '#runtime/store/records.ts';
 import type { Store } from '#runtime/store/store.ts';
 import type { Outcome } from './stack.ts';
 
@@ -37,8 +38,8 @@ export class FrameworkWatch {
 
   /** Reads once; the caller decides by it what to start. */
   async read(): Promise<FrameworkRecord | undefined> {
-    const stored = await this.#options.store.read(this.#path);
-    if (stored !== undefined) this.#latest = frameworkRecord.parse(JSON.parse(stored.data));
+    const read = await readRecord(this.#options.store, this.#path, frameworkRecord);
+    if (read !== undefined) this.#latest = read.value;
     return this.#latest;
   }
 

@@ -5,6 +5,7 @@ import {
   workerRecord,
 } from '#proto/records.ts';
 import { systemClock } from '#runtime/clock.ts';
+import { readRecord } from '#runtime/store/records.ts';
 import type { Store } from '#runtime/store/store.ts';
 import { connectStore } from '#runtime/store/zookeeper.ts';
 import type { StackFacts } from './run-folder.ts';
@@ -34,8 +35,8 @@ export class StackRecords {
   }
 
   async framework(): Promise<FrameworkRecord | undefined> {
-    const stored = await this.#store.read(this.#paths.framework);
-    return stored === undefined ? undefined : frameworkRecord.parse(JSON.parse(stored.data));
+    const read = await readRecord(this.#store, this.#paths.framework, frameworkRecord);
+    return read?.value;
   }
 
   /** Says each change of each worker until `close`. */
@@ -60,10 +61,9 @@ export class StackRecords {
 
   async #sayChanges(say: (line: string) => void): Promise<void> {
     for (const id of await this.#store.list(this.#paths.workers)) {
-      const stored = await this.#store.read(this.#paths.worker(id));
-      if (stored === undefined) continue;
-      const worker = workerRecord.parse(JSON.parse(stored.data));
-      if (this.#seen.get(id) === worker.state) continue;
+      const read = await readRecord(this.#store, this.#paths.worker(id), workerRecord);
+      if (read === undefined || this.#seen.get(id) === read.value.state) continue;
+      const worker = read.value;
       this.#seen.set(id, worker.state);
       const where = worker.hostname === undefined ? '' : ` on ${worker.hostname}`;
       say(`${id} ${worker.state}${where}: ${worker.why}`);

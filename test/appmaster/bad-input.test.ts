@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { after, test } from 'node:test';
+import { leftoversOf } from '#test/world/leftovers.ts';
+import { freePort } from '#test/world/ports.ts';
+
+const script = resolve(import.meta.dirname, '../../deploy/bin/mesos-appmaster.sh');
+const scratch = mkdtempSync(join(tmpdir(), 'drey-appmaster-'));
+after(() => rmSync(scratch, { recursive: true }));
+
+/** A Flink of one empty jar: enough for what is checked before anything starts. */
+const flinkHome = join(scratch, 'flink');
+mkdirSync(join(flinkHome, 'lib'), { recursive: true });
+mkdirSync(join(flinkHome, 'conf'));
+writeFileSync(join(flinkHome, 'lib', 'flink-dist.jar'), '');
+writeFileSync(join(flinkHome, 'conf', 'config.yaml'), 'parallelism.default: 1\n');
+
+interface BadInput {
+  readonly title: string;
+  readonly options?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+  /** What the last line must say: the key, what is wrong, what to do. */
+  readonly says: RegExp;
+}
+
+const table: readonly BadInput[] = [
+  {
+    title: 'no master',
+    options: [],
+    says: /mesos\.master: is not set; name the Mesos master: -Dmesos\.master=host:port/,
+  },
+  {
+    title: 'an argument that is no option',
+    options: ['--help'],
+    says: /--help: is no option; only -Dkey=value is understood/,
+  },
+  {
+    title: 'a shared ZooKeeper without a name',
+    options: ['-Dmesos.master=m:5050', '-Ddrey.zookeeper.quorum=z:2181'],
+    says: /drey\.cluster: is not set; with a ZooKeeper or NATS that others use too/,
+  },
+  {
+    title: 'a name that cannot be one',
+    options: ['-Dmesos.master=m:5050', '-Ddrey.cluster=a.b'],
+    says: /drey\.cluster: "a\.b" \(-D\): .*letters, digits, - and _/,
+  },
+  {
+    title: 'a demand that there is not',
+    options: ['-Dmesos.master=m:5050', '-Ddrey.demand=much'],
+    says: /drey\.demand: "much" \(-D\): allowed is one of driver, fixed/,
+  },
+  {
+    title: 'a JobManager too small',
+    options: ['-Dmesos.master=m:5050', '-Djobmanager.memory.process.size=300m'],
+    says: /jobmanager\.memory\.process\.size: 300m leaves no heap .*raise it/,
+  },
+  {
+    title: 'a JobManager as a task beside servers on loopback',
+    options: ['-Dmesos.master=m:5050', '-Ddrey.jobmanager.placement=task'],
+    says: /drey\.jobmanager\.placement: task needs servers that other machines reach; set drey\.nats/,
+  },
+  {
+    title: 'a state directory that is relative',
+    options: ['-Dmesos.master=m:5050', '-Ddrey.state.dir=here'],
+    says: /drey\.state\.dir: "here" \(-D\): allowed is an absolute path/,
+  },
+  {
+    title: 'a state directory that cannot be written',
+    options: ['-Dmesos.master=m:5050', '-Ddrey.state.dir=/proc/drey'],
+    says: /drey\.state\.dir: cannot write to \/proc\/drey: .*name another directory/,
+  },
+  {
+    title: 'a log directory that cannot be written',
+    options: ['-Dmesos.master=m:5050'],
+    environment: { FLINK_LOG_DIR: '/proc/drey' },
+    says: /FLINK_LOG_DIR: cannot write to \/proc\/drey: .*name another directory/,
+  },
+  {
+    title: 'a Java home without Java',
+    options: ['-Dmesos.master=m:5050', '-Denv.java.home=/nowhere'],
+    says: /env\.java\.home: there is no program \/nowhere\/bin\/java; name the directory of a Java/,
+  },
+  {
+    title: 'no Java at all',
+    options: ['-Dmesos.master=m:5050'],
+    environment: { PATH: toolsWithoutJava() },
+    says: /env\.java\.home: no Java was found .*install Java 17 or set env\.java\.home/,
+  },
+  {
+    title: 'a Flink without jars',
+    options: ['-Dmesos.master=m:5050'],
+    environment: { FLINK_HOME: scratch, FLINK_CONF_DIR: join(flinkHome, 'conf') },
+    says: /FLINK_HOME: there are no jars in .*\/lib; name a Flink/,
+  },
+  {
+    title: 'a conf directory without configuration',
+    options: ['-Dmesos.master=m:5050'],
+    environment: { FLINK_CONF_DIR: scratch },
+    says: /FLINK_CONF_DIR: there is neither config\.yaml nor flink-conf\.yaml in .*name the directory/,
+  },
+];
+
+for (const { title, options = [], environment = {}, says } of table) {
+  test(`appmaster: ${title} is told in one sentence, and nothing is left running`, () => {
+    const ended = start(options, environment);
+    const lines = ended.stdout.trim().split('\n');
+    assert.match(lines.at(-1) ?? '', says, ended.stdout + ended.stderr);
+    assert.equal(ended.stderr, '');
+    assert.equal(ended.status, 1);
+    assert.deepEqual(leftoversOf(scratch), []);
+  });
+}
+
+test('appmaster: a busy port is told with its key before anything starts', async () => {
+  const port = await freePort();
+  const server = createServer().listen(port, '0.0.0.0');
+  await once(server, 'listening');
+  try {
+    const keys = ['rest.port', 'jobmanager.rpc.port', 'drey.appmaster.nats.port'];
+    for (const key of keys) {
+      const others = keys.filter((other) => other !== key && !other.startsWith('drey.'));
+      const ended = start(
+        ['-Dmesos.master=m:5050', `-D${key}=${port}`, ...others.map((other) => `-D${other}=0`)],
+        {},
+      );
+      const last = ended.stdout.trim().split('\n').at(-1) ?? '';
+      assert.match(last, new RegExp(`${key}: port ${port} is in use; .*set ${key}`));
+      assert.equal(ended.status, 1);
+      assert.deepEqual(leftoversOf(scratch), []);
+    }
+  } finally {
+    server.close();
+  }
+});
+
+test('appmaster: without FLINK_HOME and Flink the launcher says what to do', () => {
+  const ended = start([], { FLINK_HOME: '/nowhere' });
+  assert.match(ended.stdout, /FLINK_CONF_DIR: there is neither .* in \/nowhere\/conf; name/);
+  assert.equal(ended.status, 1);
+});
+
+function start(
+  options: readonly string[],
+  environment: Readonly<Record<string, string>>,
+): { readonly status: number | null; readonly stdout: string; readonly stderr: string } {
+  const { PATH = '', HOME = '' } = process.env;
+  const env = {
+    PATH,
+    HOME,
+    XDG_STATE_HOME: join(scratch, 'state'),
+    FLINK_HOME: flinkHome,
+    ...environment,
+  };
+  return spawnSync(script, options, { env, encoding: 'utf8', timeout: 30_000 });
+}
+
+/** What the launcher needs, and nothing else. */
+function toolsWithoutJava(): string {
+  const bin = join(scratch, 'bin');
+  mkdirSync(bin);
+  for (const name of ['bash', 'dirname', 'readlink', 'find', 'sort', 'tail']) {
+    symlinkSync(join('/usr/bin', name), join(bin, name));
+  }
+  return bin;
+}
