@@ -70,6 +70,7 @@ function task(config: Configuration): ClusterSettings['task'] {
     environment: {
       FLINK_HOME: '.',
       FRAMEWORK_NAME: config.string(`${manager}.framework.name`) ?? 'Flink',
+      ...javaOptions(config),
       ...Object.fromEntries(config.below('containerized.taskmanager.env.')),
     },
     uris: userUris(config),
@@ -77,6 +78,24 @@ function task(config: Configuration): ClusterSettings['task'] {
     ...(user === undefined ? {} : { user }),
     killGraceSeconds: (config.durationMs('drey.kill.grace') ?? 10_000) / 1000,
     ...(hostname === undefined ? {} : { hostname }),
+  };
+}
+
+/** What the old script read from the file on the agent: flags for every JVM, and for TaskManagers. */
+function javaOptions(config: Configuration): Readonly<Record<string, string>> {
+  const joined = (...values: readonly (string | undefined)[]): string =>
+    values.filter((value) => value !== undefined).join(' ');
+  const all = joined(
+    config.string('env.java.default-opts.all'),
+    config.firstOf('env.java.opts.all', 'env.java.opts')?.value,
+  );
+  const own = joined(
+    config.string('env.java.default-opts.taskmanager'),
+    config.string('env.java.opts.taskmanager'),
+  );
+  return {
+    ...(all === '' ? {} : { FLINK_ENV_JAVA_OPTS: all }),
+    ...(own === '' ? {} : { FLINK_ENV_JAVA_OPTS_TM: own }),
   };
 }
 
