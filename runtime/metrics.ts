@@ -1,5 +1,5 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { RunMetrics } from './run/runner.ts';
+import type { RunMetrics } from './run/options.ts';
 
 /** A registry of its own for one process, with Node's own figures. */
 export function createRegistry(labels: Readonly<Record<string, string>>): Registry {

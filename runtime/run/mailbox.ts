@@ -10,6 +10,8 @@ export interface Entry<Event> {
   readonly at: number;
   /** It says nothing any more after so long, ms. */
   readonly freshMs: number;
+  /** How often the server has handed it over. */
+  readonly deliveries: number;
   /** Decisions that broke on it alone. */
   failures: number;
   answer(body: Uint8Array): void;
@@ -40,16 +42,15 @@ export class Mailbox<Event> {
     return this.#dropped;
   }
 
-  /** Beyond the limit a hint makes room or is dropped; a request is left to be asked again. */
-  put(entry: Entry<Event>): boolean {
+  /** Beyond the limit a request takes the place of a hint, or is left to be asked again; a hint is dropped. */
+  put(entry: Entry<Event>): void {
     if (this.#entries.length >= this.#limit && entry.kind !== 'stream') {
       const hint = entry.kind === 'hint' ? -1 : this.#entries.findIndex((e) => e.kind === 'hint');
       this.#dropped += 1;
-      if (hint < 0) return false;
+      if (hint < 0) return;
       this.#entries.splice(hint, 1);
     }
     this.#entries.push(entry);
-    return true;
   }
 
   /** Puts entries before all others, in their order. */
@@ -59,16 +60,22 @@ export class Mailbox<Event> {
 
   /** The next entries that still say something, at most `count`. */
   take(count: number): Entry<Event>[] {
-    const now = this.#clock.now();
     const taken: Entry<Event>[] = [];
     let looked = 0;
     for (const entry of this.#entries) {
       if (taken.length === count) break;
       looked += 1;
-      if (now - entry.at <= entry.freshMs) taken.push(entry);
-      else this.#dropped += 1;
+      taken.push(...this.fresh([entry]));
     }
     this.#entries = this.#entries.slice(looked);
     return taken;
+  }
+
+  /** Those that still say something; the others count as dropped. */
+  fresh(entries: readonly Entry<Event>[]): Entry<Event>[] {
+    const now = this.#clock.now();
+    const left = entries.filter((entry) => now - entry.at <= entry.freshMs);
+    this.#dropped += entries.length - left.length;
+    return left;
   }
 }

@@ -1,34 +1,11 @@
-import type { Bus, BusMessage, StreamMessage, Subscription } from '../bus/bus.ts';
-import { type Clock, sleep } from '../clock.ts';
-import { DreyError } from '../errors.ts';
-import type { Decision, FunctionDefinition, Hears } from '../function.ts';
-import type { Log } from '../log.ts';
-import type { Store } from '../store/store.ts';
+import { encodeJson } from '#proto/messages.ts';
+import type { BusMessage, StreamMessage, Subscription } from '../bus/bus.ts';
+import { sleep } from '../clock.ts';
+import { StaleRecordError } from '../errors.ts';
+import type { FunctionDefinition, Hears } from '../function.ts';
+import { Deciding, ofTheWorld, type Stored } from './deciding.ts';
 import { type Entry, Mailbox } from './mailbox.ts';
-import { barrier, commit, fits } from './transaction.ts';
-
-/** What a function is run with; only interfaces, so that a simulation can own all of it. */
-export interface RunOptions {
-  readonly store: Store;
-  readonly bus: Bus;
-  readonly clock: Clock;
-  /** In [0, 1). */
-  random(): number;
-  /** Names this copy among all copies of the function. */
-  readonly copy: string;
-  readonly log: Log;
-  /** Where the decision log goes. */
-  readonly decisionSubject: string;
-  readonly metrics?: RunMetrics;
-}
-
-/** What the runner counts. */
-export interface RunMetrics {
-  handled(events: number, tookMs: number): void;
-  lost(): void;
-  setAside(): void;
-  failed(): void;
-}
+import type { RunOptions } from './options.ts';
 
 export interface Running {
   /** Takes nothing new, finishes what it has, then resolves. */
@@ -39,18 +16,21 @@ export interface Running {
   dropped(): number;
 }
 
+/** Events of one decision: enough to share a transaction, few enough for its limits. */
 const batchSize = 100;
 const mailboxLimit = 10_000;
-/** Lost races of one batch before it pauses. */
-const quickTries = 20;
 const firstPauseMs = 50;
 const longestPauseMs = 2000;
-/** Whoever sent a hint or a request has sent another one by then. */
-const requestFreshMs = 15_000;
-const hintFreshMs = 10_000;
+/** Whoever sent a request has sent another one by then, and a hint is followed by a tick. */
+const freshMs = { hint: 10_000, request: 15_000, stream: Infinity, own: Infinity };
+/** Rounds of lost races; then each event goes its own way. */
+const crowdedRounds = 3;
 /** An event that breaks a decision by itself is set aside after so many tries. */
 const triesAlone = 3;
 const redeliverMs = 1000;
+const commandWaitMs = 30_000;
+/** A full mailbox, and again as many for what its decisions tell this copy itself. */
+const batchesAfterStop = (2 * mailboxLimit) / batchSize;
 
 /** Runs a function until it is stopped: hear, load, decide, commit, perform, answer. */
 export async function runFunction<State, Event, Effect>(
@@ -66,26 +46,34 @@ class Runner<State, Event, Effect> implements Running {
   readonly #definition: FunctionDefinition<State, Event, Effect>;
   readonly #options: RunOptions;
   readonly #mailbox: Mailbox<Event>;
-  #subscriptions: Subscription[] = [];
+  readonly #deciding: Deciding<State, Event, Effect>;
+  readonly #subscriptions: Subscription[] = [];
   #working: Promise<void> | undefined;
-  #writes = 0;
+  #stopping = false;
 
   constructor(definition: FunctionDefinition<State, Event, Effect>, options: RunOptions) {
     this.#definition = definition;
     this.#options = options;
     this.#mailbox = new Mailbox(options.clock, mailboxLimit);
+    this.#deciding = new Deciding(definition, options, (events) => this.#tellSelf(events));
   }
 
   async start(): Promise<void> {
-    for (const hears of this.#definition.hears) {
-      this.#subscriptions.push(await this.#hear(hears));
+    try {
+      for (const hears of this.#definition.hears) {
+        this.#subscriptions.push(await this.#hear(hears));
+      }
+    } catch (error) {
+      await this.stop();
+      throw error;
     }
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.#subscriptions.map((subscription) => subscription.drain()));
-    this.#subscriptions = [];
-    while (!this.idle()) await this.#working;
+    const subscriptions = this.#subscriptions.splice(0);
+    await Promise.all(subscriptions.map((subscription) => subscription.drain()));
+    this.#stopping = true;
+    while (this.#working !== undefined) await this.#working;
   }
 
   idle(): boolean {
@@ -98,48 +86,50 @@ class Runner<State, Event, Effect> implements Running {
 
   async #hear(hears: Hears<Event>): Promise<Subscription> {
     const { bus } = this.#options;
-    const { name } = this.#definition;
     if (hears.transport === 'stream') {
-      const how = { maxPending: 1, ackWaitMs: 30_000 };
+      const how = { maxPending: 1, ackWaitMs: commandWaitMs };
       return bus.consume(hears.stream, hears.durable, how, (message) => {
+        // A name for ever: the stream's time of birth without what a path may not hold.
         const id = `${message.streamCreated.replace(/[^A-Za-z0-9]/g, '')}-${message.sequence}`;
         this.#take(message, 'stream', () => hears.parse({ ...message, id }), message);
       });
     }
     const kind = hears.transport === 'request' ? 'request' : 'hint';
-    return bus.subscribe(hears.subject, name, (message) => {
+    return bus.subscribe(hears.subject, this.#definition.name, (message) => {
       this.#take(message, kind, () => hears.parse(message));
     });
   }
 
   #take(
     message: BusMessage,
-    kind: Entry<Event>['kind'],
+    kind: 'hint' | 'request' | 'stream',
     parse: () => Event,
     stream?: StreamMessage,
   ): void {
     const { bus, clock, log, metrics } = this.#options;
     const { reply, subject } = message;
     const answer = (body: Uint8Array): void => {
-      if (reply !== undefined && stream === undefined) bus.publish(reply, body);
+      if (reply !== undefined) bus.publish(reply, body);
     };
     let event: Event;
     try {
       event = parse();
     } catch (error) {
+      const why = textOf(error);
       metrics?.setAside();
-      log.warn({ subject, error: textOf(error) }, 'a message that cannot be read is set aside');
-      answer(encode({ status: 'refused', message: textOf(error) }));
+      log.warn({ subject, why }, 'a message that cannot be read is set aside');
+      if (kind === 'request')
+        answer(encodeJson({ status: 'refused', message: why.slice(0, 4000) }));
       stream?.ack();
       return;
     }
-    const freshMs = { hint: hintFreshMs, request: requestFreshMs, stream: Infinity, own: Infinity };
     this.#mailbox.put({
       event,
       kind,
       subject,
       at: clock.now(),
       freshMs: freshMs[kind],
+      deliveries: stream?.deliveries ?? 1,
       failures: 0,
       answer,
       done: () => stream?.ack(),
@@ -158,10 +148,13 @@ class Runner<State, Event, Effect> implements Running {
   async #work(): Promise<void> {
     // A turn later, so that what arrives together is decided together.
     await Promise.resolve();
+    let afterStop = 0;
     for (;;) {
       const batch = this.#mailbox.take(batchSize);
       if (batch.length === 0) return;
-      await this.#handle(batch);
+      if (this.#stopping) afterStop += 1;
+      if (afterStop > batchesAfterStop) this.#release(batch);
+      else await this.#handle(batch);
     }
   }
 
@@ -169,158 +162,70 @@ class Runner<State, Event, Effect> implements Running {
   async #handle(batch: readonly Entry<Event>[]): Promise<void> {
     const { clock, log, metrics } = this.#options;
     let pauseMs = firstPauseMs;
-    let left = batch;
-    while (left.length > 0) {
+    let crowded = 0;
+    for (let left = batch; left.length > 0; left = this.#mailbox.fresh(left)) {
+      const began = clock.now();
+      let stored: Stored<Effect>;
       try {
-        await this.#decide(left);
-        return;
+        stored = await this.#deciding.store(left);
       } catch (error) {
         metrics?.failed();
-        if (!(error instanceof DreyError && error.remedy !== 'give-up')) {
-          await this.#isolate(left, error);
-          return;
-        }
-        log.warn({ error: textOf(error) }, 'the decision waits and is taken again');
+        if (error instanceof StaleRecordError) crowded += 1;
+        if (!ofTheWorld(error) || crowded >= crowdedRounds) return this.#isolate(left, error);
+        if (this.#stopping) return this.#release(left);
+        log.warn({ why: textOf(error) }, 'a decision waits and is taken again');
         await sleep(clock, pauseMs);
         pauseMs = Math.min(longestPauseMs, pauseMs * 2);
-        left = left.filter((entry) => clock.now() - entry.at <= entry.freshMs);
+        continue;
       }
+      if (stored.kind === 'too-large') return this.#halve(left);
+      await this.#deciding.conclude(left, stored.decision, stored.op);
+      metrics?.handled(left.length, clock.now() - began);
+      return;
     }
   }
 
-  /** A decision broke: each event alone, and the one that breaks it again and again is set aside. */
+  /** A decision broke: halves, until the event that breaks it stands alone and is set aside. */
   async #isolate(batch: readonly Entry<Event>[], error: unknown): Promise<void> {
     const { log, metrics, clock } = this.#options;
     const [only, ...others] = batch;
     if (only === undefined) return;
-    if (others.length > 0) {
-      for (const entry of batch) await this.#handle([entry]);
-      return;
-    }
+    if (others.length > 0) return this.#halve(batch);
     only.failures += 1;
-    const event = this.#definition.label(only.event);
     if (only.failures < triesAlone) {
       await sleep(clock, firstPauseMs);
-      await this.#handle([only]);
-      return;
+      return this.#handle([only]);
     }
     metrics?.setAside();
-    log.error({ subject: only.subject, event, error }, 'an event that breaks is set aside');
-    only.answer(encode({ status: 'refused', message: textOf(error) }));
+    const facts = { subject: only.subject, event: this.#definition.label(only.event), error };
+    if (ofTheWorld(error)) {
+      log.warn(facts, 'an event loses every race and is left for later');
+      return this.#release([only]);
+    }
+    log.error(facts, 'an event that breaks every decision is set aside');
+    this.#deciding.answer(only, { status: 'refused', message: textOf(error) });
     only.done();
   }
 
-  async #decide(batch: readonly Entry<Event>[]): Promise<void> {
-    const { store, clock, random, copy, metrics } = this.#options;
-    const { name, load, decide, barrier: barrierPath } = this.#definition;
-    const events = batch.map((entry) => entry.event);
-    const began = clock.now();
-    let behindBarrier = false;
-    let pauseMs = firstPauseMs;
-    for (let tries = 1; ; tries += 1) {
-      const state = await load(store, events);
-      this.#writes += 1;
-      const moment = { now: clock.now(), op: `${name}-${copy}-${this.#writes}`, random: random() };
-      const decision = decide(state, events, moment);
-      if (decision.fromAbsence === true && !behindBarrier) {
-        await barrier(store, barrierPath);
-        behindBarrier = true;
-        continue;
-      }
-      if (!fits(decision.writes) && batch.length > 1) {
-        const half = Math.ceil(batch.length / 2);
-        await this.#handle(batch.slice(0, half));
-        await this.#handle(batch.slice(half));
-        return;
-      }
-      const outcome =
-        decision.writes.length === 0
-          ? 'applied'
-          : await commit(store, decision.writes, moment.op, barrierPath);
-      if (outcome === 'applied') {
-        await this.#conclude(batch, decision, moment.op);
-        metrics?.handled(batch.length, clock.now() - began);
-        return;
-      }
-      metrics?.lost();
-      behindBarrier = false;
-      if (tries % quickTries === 0) {
-        await sleep(clock, pauseMs);
-        pauseMs = Math.min(longestPauseMs, pauseMs * 2);
-      }
-    }
+  async #halve(batch: readonly Entry<Event>[]): Promise<void> {
+    const half = Math.ceil(batch.length / 2);
+    await this.#handle(batch.slice(0, half));
+    await this.#handle(batch.slice(half));
   }
 
-  /** The writes stand: effects in order, then the answers. What could not be performed is asked for again by whoever asked. */
-  async #conclude(
-    batch: readonly Entry<Event>[],
-    decision: Decision<Effect>,
-    op: string,
-  ): Promise<void> {
-    const { log, metrics } = this.#options;
-    let failure: unknown;
-    for (const effect of decision.effects) {
-      try {
-        this.#tellSelf(await this.#definition.perform(effect));
-      } catch (error) {
-        metrics?.failed();
-        const shown = this.#definition.show(effect);
-        log.warn({ effect: shown, error: textOf(error) }, 'an effect was not performed');
-        failure ??= error;
-      }
-    }
-    this.#log(batch, decision, op);
-    for (const [index, entry] of batch.entries()) {
-      if (failure === undefined) {
-        const answer = decision.answers?.get(index) ?? { status: 'ok' };
-        if (entry.kind === 'request') entry.answer(encode(answer));
-        entry.done();
-      } else {
-        entry.again(redeliverMs);
-      }
-    }
+  /** Left for another copy or a later time: requests are asked again, kept messages delivered again. */
+  #release(batch: readonly Entry<Event>[]): void {
+    for (const entry of batch) entry.again(redeliverMs);
   }
 
   #tellSelf(events: readonly Event[]): void {
     if (events.length === 0) return;
     const at = this.#options.clock.now();
     const nothing = (): void => {};
-    this.#mailbox.putFirst(
-      events.map((event) => ({
-        event,
-        kind: 'own',
-        subject: 'own',
-        at,
-        freshMs: Infinity,
-        failures: 0,
-        answer: nothing,
-        done: nothing,
-        again: nothing,
-      })),
-    );
+    const own = { kind: 'own', subject: 'own', at, freshMs: freshMs.own, deliveries: 1 } as const;
+    const ways = { answer: nothing, done: nothing, again: nothing };
+    this.#mailbox.putFirst(events.map((event) => ({ ...own, ...ways, event, failures: 0 })));
   }
-
-  #log(batch: readonly Entry<Event>[], decision: Decision<Effect>, op: string): void {
-    const { bus, clock, copy, decisionSubject } = this.#options;
-    const { name, label, show } = this.#definition;
-    const effects = decision.effects.map(show).filter((line) => line !== '');
-    if (effects.length === 0 && decision.writes.length === 0) return;
-    const line = {
-      at: clock.now(),
-      function: name,
-      copy,
-      op,
-      heard: batch.map((entry) => label(entry.event)),
-      wrote: decision.writes.filter((write) => write.kind !== 'check').map((write) => write.path),
-      effects,
-      reasons: decision.reasons,
-    };
-    bus.publish(decisionSubject, encode(line));
-  }
-}
-
-function encode(body: unknown): Uint8Array {
-  return new TextEncoder().encode(JSON.stringify(body));
 }
 
 function textOf(error: unknown): string {

@@ -1,0 +1,168 @@
+import { encodeJson } from '#proto/messages.ts';
+import { sleep } from '../clock.ts';
+import { DreyError, StaleRecordError } from '../errors.ts';
+import type { Decision, FunctionDefinition } from '../function.ts';
+import { decisionLine } from './decision-log.ts';
+import type { Entry } from './mailbox.ts';
+import type { RunOptions } from './options.ts';
+import { barrier, commit, fits } from './transaction.ts';
+
+/** Lost races of one batch in a row; then it pauses. */
+const quickTries = 20;
+const settlePauseMs = 500;
+const redeliverMs = 1000;
+/** A kept message whose effects break for no reason of the world is set aside after so many deliveries. */
+const maxBrokenDeliveries = 3;
+
+/** What a decision was stored as, or that the batch is too large for one transaction. */
+export type Stored<Effect> =
+  | { readonly kind: 'stored'; readonly decision: Decision<Effect>; readonly op: string }
+  | { readonly kind: 'too-large' };
+
+/** The two halves of handling a batch: what may be tried again, and what must happen once. */
+export class Deciding<State, Event, Effect> {
+  readonly #definition: FunctionDefinition<State, Event, Effect>;
+  readonly #options: RunOptions;
+  readonly #tellSelf: (events: readonly Event[]) => void;
+  #attempts = 0;
+
+  constructor(
+    definition: FunctionDefinition<State, Event, Effect>,
+    options: RunOptions,
+    tellSelf: (events: readonly Event[]) => void,
+  ) {
+    this.#definition = definition;
+    this.#options = options;
+    this.#tellSelf = tellSelf;
+  }
+
+  /**
+   * Loads, decides and commits until the race is won. Nothing was applied where it throws.
+   * @throws StaleRecordError after many lost races; whatever `load` and `decide` throw
+   */
+  async store(batch: readonly Entry<Event>[]): Promise<Stored<Effect>> {
+    const { store, clock, metrics } = this.#options;
+    const barrierPath = this.#definition.barrier;
+    const events = batch.map((entry) => entry.event);
+    let behindBarrier = false;
+    for (let tries = 1; ; ) {
+      const state = await this.#definition.load(store, events);
+      const moment = this.#moment();
+      const decision = this.#definition.decide(state, events, moment);
+      const { writes } = decision;
+      if (decision.fromAbsence === true && !behindBarrier) {
+        await barrier(store, barrierPath);
+        behindBarrier = true;
+        continue;
+      }
+      if (!fits(writes) && batch.length > 1) return { kind: 'too-large' };
+      const wait = () => sleep(clock, settlePauseMs);
+      const outcome =
+        writes.length === 0 ? 'applied' : await commit(store, writes, moment.op, barrierPath, wait);
+      if (outcome === 'applied') return { kind: 'stored', decision, op: moment.op };
+      metrics?.lost();
+      if (tries >= quickTries) throw new StaleRecordError(writes[0]?.path ?? barrierPath);
+      tries += 1;
+      behindBarrier = false;
+    }
+  }
+
+  /** The writes stand: effects in order, the decision log, then the answers. */
+  async conclude(
+    batch: readonly Entry<Event>[],
+    decision: Decision<Effect>,
+    op: string,
+  ): Promise<void> {
+    const shown: string[] = [];
+    const failures: unknown[] = [];
+    for (const effect of decision.effects) {
+      const line = this.#definition.show(effect);
+      const failure = await this.#perform(effect, line);
+      if (failure !== undefined) failures.push(failure.error);
+      if (line !== '') shown.push(failure === undefined ? line : `${line} (${failure.why})`);
+    }
+    this.#tell(batch, decision, op, shown);
+    for (const [index, entry] of batch.entries()) {
+      if (failures.length === 0) {
+        this.answer(entry, decision.answers?.get(index) ?? { status: 'ok' });
+        entry.done();
+      } else this.#leave(entry, failures);
+    }
+  }
+
+  /** Answers who waits; an answer that cannot travel is left out, and asked for again. */
+  answer(entry: Entry<Event>, body: unknown): void {
+    if (entry.kind !== 'request') return;
+    try {
+      entry.answer(encodeJson(body));
+    } catch (error) {
+      if (!(error instanceof DreyError)) throw error;
+      this.#options.log.error({ subject: entry.subject, error }, 'an answer cannot be sent');
+    }
+  }
+
+  #moment() {
+    const { clock, random, copy } = this.#options;
+    this.#attempts += 1;
+    const op = `${this.#definition.name}-${copy}-${this.#attempts}`;
+    return { now: clock.now(), op, random: random() };
+  }
+
+  /** Performs one effect; a failure stops none of the others: each may be lost by itself anyway. */
+  async #perform(
+    effect: Effect,
+    line: string,
+  ): Promise<{ readonly error: unknown; readonly why: string } | undefined> {
+    const { log, metrics } = this.#options;
+    try {
+      this.#tellSelf(await this.#definition.perform(effect));
+      return undefined;
+    } catch (error) {
+      metrics?.failed();
+      const why = error instanceof Error ? error.message : String(error);
+      if (ofTheWorld(error)) log.warn({ effect: line, why }, 'an effect was not performed');
+      else log.error({ effect: line, error }, 'an effect broke');
+      return { error, why };
+    }
+  }
+
+  /** Not everything was performed: whoever asked asks again, and the server delivers again. */
+  #leave(entry: Entry<Event>, failures: readonly unknown[]): void {
+    const hopeless = !failures.some(ofTheWorld) && entry.deliveries >= maxBrokenDeliveries;
+    if (entry.kind !== 'stream' || !hopeless) {
+      entry.again(redeliverMs);
+      return;
+    }
+    const { log, metrics } = this.#options;
+    metrics?.setAside();
+    log.error({ subject: entry.subject }, 'a kept message whose effects break is set aside');
+    entry.done();
+  }
+
+  #tell(
+    batch: readonly Entry<Event>[],
+    decision: Decision<Effect>,
+    op: string,
+    effects: readonly string[],
+  ): void {
+    const { bus, clock, copy, decisionSubject } = this.#options;
+    const definition = this.#definition;
+    if (effects.length === 0 && decision.writes.length === 0) return;
+    const line = decisionLine({
+      at: clock.now(),
+      function: definition.name,
+      copy,
+      op,
+      heard: batch.map((entry) => definition.label(entry.event)),
+      wrote: decision.writes.filter((write) => write.kind !== 'check').map((write) => write.path),
+      effects: [...effects],
+      reasons: [...decision.reasons],
+    });
+    bus.publish(decisionSubject, line);
+  }
+}
+
+/** Repeating may cure it. */
+export function ofTheWorld(error: unknown): boolean {
+  return error instanceof DreyError && error.remedy !== 'give-up';
+}
