@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, type TestContext, test } from 'node:test';
+import { credsAuthenticator } from 'nats';
 import { startNats } from '#test/world/nats.ts';
 import { until } from '#test/world/until.ts';
+import { operator } from './credentials.ts';
 import { type ScriptedDemand, startDemand } from './demand.ts';
 import { type Flink, type FlinkVersion, flinkVersions, prepareFlink } from './flink.ts';
 import { cluster, driverSettings, note, startSession } from './session.ts';
@@ -94,6 +99,30 @@ function itStarts(version: FlinkVersion): void {
     assert.ok(!(await jobManager.log()).includes('s3cret'), 'the password is not logged');
   });
 
+  test('driver: a credentials file of NATS is enough to reach it', async (t) => {
+    const { configuration, credentials } = operator();
+    const nats = await startNats({ configuration });
+    t.after(() => nats.stop());
+    const dir = await mkdtemp(join(tmpdir(), 'drey-driver-creds-'));
+    t.after(() => rm(dir, { recursive: true, force: true }));
+    const file = join(dir, 'flink.creds');
+    await writeFile(file, credentials);
+    const flink = await prepareFlink(version, {
+      ...driverSettings(nats.url),
+      'drey.nats.credentials': file,
+    });
+    t.after(() => flink.stop());
+    const authenticator = credsAuthenticator(new TextEncoder().encode(credentials));
+    const demand = await startDemand(
+      { servers: nats.url, authenticator },
+      cluster,
+      () => undefined,
+    );
+    t.after(() => demand.stop());
+    flink.startJobManager();
+    await until(() => demand.count('recover') === 1, { deadlineMs: 20_000, what: 'recover' });
+  });
+
   test('driver: a JobManager without its keys says which and exits 1', async (t) => {
     const flink = await prepareFlink(version, { 'drey.nats.servers': 'nats://127.0.0.1:1' });
     t.after(() => flink.stop());
@@ -104,6 +133,13 @@ function itStarts(version: FlinkVersion): void {
     const wrong = await flink.runMain(main, { 'drey.cluster': 'a.b' });
     assert.equal(wrong.code, 1);
     assert.match(wrong.stderr, /drey.cluster "a.b" may hold letters/);
+    const cluster = { 'drey.cluster': 'a' };
+    const server = await flink.runMain(main, { ...cluster, 'drey.nats.servers': 'nats://a b' });
+    assert.equal(server.code, 1);
+    assert.match(server.stderr, /^The JobManager cannot start: drey.nats.servers cannot be used/m);
+    const file = await flink.runMain(main, { ...cluster, 'drey.nats.credentials': '/nowhere' });
+    assert.equal(file.code, 1);
+    assert.match(file.stderr, /drey.nats.credentials names a file that cannot be read: .nowhere/);
   });
 }
 

@@ -171,6 +171,11 @@ function itWaits(run: Run): void {
       released.map(({ message }) => message),
       [{ session: worker.session, n: worker.n }],
     );
+    // A late copy of the request made another worker: it is given back as well.
+    const late = { session: worker.session, n: worker.n, worker: 'taskmanager-99999' };
+    demand.publish('launched', late);
+    const givenBack = () => demand.heard.some(({ message }) => message.worker === late.worker);
+    await until(givenBack, { deadlineMs: 5000, what: 'the late worker is released' });
     assert.equal(await flink.rest.jobState(run.jobId), 'RUNNING');
     await cancelAndRelease(run);
   });

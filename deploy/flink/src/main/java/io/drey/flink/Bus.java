@@ -9,7 +9,6 @@ import io.nats.client.Message;
 import io.nats.client.Nats;
 import io.nats.client.Options;
 import java.io.IOException;
-import java.security.GeneralSecurityException;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
@@ -17,6 +16,7 @@ import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import org.apache.flink.configuration.Configuration;
+import org.apache.flink.configuration.IllegalConfigurationException;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -27,7 +27,7 @@ final class Bus {
   private static final Duration RECONNECT_WAIT = Duration.ofMillis(250);
   private static final Duration PING_INTERVAL = Duration.ofSeconds(5);
   private static final int MAX_PINGS_OUT = 2;
-  private static final long FIRST_CONNECT_WAIT_MS = 1000;
+  private static final long CONNECT_AGAIN_MS = 500;
 
   private final Options options;
   private final String servers;
@@ -48,10 +48,14 @@ final class Bus {
     }
   }
 
-  Bus(Configuration configuration, String name) throws GeneralSecurityException {
-    String[] urls = DreyOptions.servers(configuration);
-    this.servers = String.join(",", urls);
-    this.options = options(configuration, urls, name);
+  /**
+   * Does not connect yet.
+   *
+   * @throws IllegalConfigurationException when the servers or credentials cannot be used.
+   */
+  Bus(Configuration configuration, String name) {
+    this.servers = configuration.get(DreyOptions.NATS_SERVERS);
+    this.options = options(configuration, name);
     this.thread.setDaemon(true);
   }
 
@@ -78,34 +82,50 @@ final class Bus {
     }
   }
 
-  void close() throws InterruptedException {
+  /** Returns at once; the connection is closed by its own thread. */
+  void close() {
     closed = true;
     thread.interrupt();
-    Connection current = connection;
-    if (current != null) {
-      current.close();
+  }
+
+  private void stayConnected() {
+    try {
+      while (!closed) {
+        tryConnection();
+        TimeUnit.MILLISECONDS.sleep(CONNECT_AGAIN_MS);
+      }
+    } catch (InterruptedException e) {
+      LOG.debug("The bus is closed.");
+    } finally {
+      closeConnection();
     }
   }
 
-  /** jnats reconnects by itself, but gives up for good when it is refused twice: begin anew then. */
-  private void stayConnected() {
-    while (!closed) {
-      try {
-        CountDownLatch ended = new CountDownLatch(1);
-        Connection current = Nats.connect(withListener(ended));
-        listenOn(current);
-        connection = current;
-        LOG.info("Connected to NATS at {}.", current.getConnectedUrl());
-        ended.await();
-        away.warn(LOG, "The connection to NATS at {} was given up; connecting anew.", servers);
-      } catch (IOException | IllegalStateException e) {
-        away.warn(LOG, "NATS at {} is not reachable ({}); trying on.", servers, e.getMessage());
-        pause();
-      } catch (InterruptedException e) {
-        // Only close() interrupts.
-        Thread.currentThread().interrupt();
-        return;
-      }
+  /** One connection's life: jnats reconnects by itself, but gives up when it is refused twice. */
+  private void tryConnection() throws InterruptedException {
+    CountDownLatch ended = new CountDownLatch(1);
+    try {
+      Connection current = Nats.connect(withListener(ended));
+      listenOn(current);
+      connection = current;
+      LOG.info("Connected to NATS at {}.", current.getConnectedUrl());
+    } catch (IOException | IllegalStateException e) {
+      away.warn(LOG, "NATS at {} is not reachable ({}); trying on.", servers, e.getMessage());
+      return;
+    }
+    ended.await();
+    away.warn(LOG, "The connection to NATS at {} was given up; connecting anew.", servers);
+  }
+
+  private void closeConnection() {
+    Connection current = connection;
+    if (current == null) {
+      return;
+    }
+    try {
+      current.close();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
     }
   }
 
@@ -120,20 +140,9 @@ final class Bus {
     return new Options.Builder(options).connectionListener(new LogChanges(ended)).build();
   }
 
-  private void pause() {
-    try {
-      TimeUnit.MILLISECONDS.sleep(FIRST_CONNECT_WAIT_MS);
-    } catch (InterruptedException e) {
-      // Only close() interrupts: the loop sees `closed`.
-      Thread.currentThread().interrupt();
-    }
-  }
-
-  private static Options options(Configuration configuration, String[] urls, String name)
-      throws GeneralSecurityException {
+  private static Options options(Configuration configuration, String name) {
     Options.Builder builder =
         new Options.Builder()
-            .servers(urls)
             .connectionName(name)
             .connectionTimeout(CONNECT_TIMEOUT)
             .maxReconnects(-1)
@@ -145,18 +154,27 @@ final class Bus {
             .reportNoResponders()
             .useTimeoutException()
             .errorListener(new LogErrors());
+    authenticate(builder, configuration);
+    try {
+      return builder.servers(DreyOptions.servers(configuration)).build();
+    } catch (IllegalArgumentException e) {
+      throw new IllegalConfigurationException(
+          DreyOptions.NATS_SERVERS.key() + " cannot be used: " + e.getMessage(), e);
+    }
+  }
+
+  private static void authenticate(Options.Builder builder, Configuration configuration) {
     String user = configuration.get(DreyOptions.NATS_USER);
     String password = configuration.get(DreyOptions.NATS_PASSWORD);
     String token = configuration.get(DreyOptions.NATS_TOKEN);
-    String credentials = configuration.get(DreyOptions.NATS_CREDENTIALS);
+    String credentials = DreyOptions.credentials(configuration);
     if (credentials != null) {
       builder.authHandler(Nats.credentials(credentials));
     } else if (token != null) {
       builder.token(token.toCharArray());
     } else if (user != null) {
-      builder.userInfo(user.toCharArray(), password == null ? null : password.toCharArray());
+      builder.userInfo(user.toCharArray(), password == null ? new char[0] : password.toCharArray());
     }
-    return builder.build();
   }
 
   /** Tells of the connection's ups and downs, and when jnats has given it up. */

@@ -1,7 +1,6 @@
 package io.drey.flink;
 
 import java.io.IOException;
-import java.security.GeneralSecurityException;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.Executors;
@@ -34,7 +33,8 @@ final class Demand {
             return thread;
           });
 
-  Demand(Configuration configuration, String session) throws GeneralSecurityException {
+  /** Asks nothing yet. */
+  Demand(Configuration configuration, String session) {
     String cluster = DreyOptions.cluster(configuration);
     this.bus = new Bus(configuration, "drey-flink-driver " + cluster + " " + session);
     this.base = "drey." + cluster + ".demand.";
@@ -62,7 +62,7 @@ final class Demand {
     return question;
   }
 
-  void close() throws InterruptedException {
+  void close() {
     scheduler.shutdownNow();
     bus.close();
   }

@@ -1,8 +1,11 @@
 package io.drey.flink;
 
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.Pattern;
+import javax.annotation.Nullable;
 import org.apache.flink.configuration.ConfigOption;
 import org.apache.flink.configuration.ConfigOptions;
 import org.apache.flink.configuration.Configuration;
@@ -61,6 +64,21 @@ final class DreyOptions {
       throw new IllegalConfigurationException(NATS_SERVERS.key() + " names no server");
     }
     return servers.toArray(new String[0]);
+  }
+
+  /**
+   * The path of the credentials file, or null where none is named.
+   *
+   * @throws IllegalConfigurationException when it cannot be read.
+   */
+  @Nullable
+  static String credentials(Configuration configuration) {
+    String path = configuration.get(NATS_CREDENTIALS);
+    if (path != null && !Files.isReadable(Path.of(path))) {
+      throw new IllegalConfigurationException(
+          NATS_CREDENTIALS.key() + " names a file that cannot be read: " + path);
+    }
+    return path;
   }
 
   private static String required(Configuration configuration, ConfigOption<String> option) {

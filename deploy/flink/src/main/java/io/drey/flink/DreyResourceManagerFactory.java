@@ -1,6 +1,5 @@
 package io.drey.flink;
 
-import java.security.GeneralSecurityException;
 import javax.annotation.Nullable;
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.runtime.resourcemanager.ResourceManagerRuntimeServicesConfiguration;
@@ -12,8 +11,7 @@ import org.apache.flink.util.ConfigurationException;
 final class DreyResourceManagerFactory extends ActiveResourceManagerFactory<DreyWorker> {
   @Override
   protected ResourceManagerDriver<DreyWorker> createResourceManagerDriver(
-      Configuration configuration, @Nullable String webInterfaceUrl, String rpcAddress)
-      throws GeneralSecurityException {
+      Configuration configuration, @Nullable String webInterfaceUrl, String rpcAddress) {
     return new DreyDriver(configuration);
   }
 

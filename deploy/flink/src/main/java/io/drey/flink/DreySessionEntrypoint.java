@@ -47,8 +47,7 @@ public final class DreySessionEntrypoint extends SessionClusterEntrypoint {
   /** Says at once what is missing: Flink would make the driver only when it has become leader. */
   private static void exitIfIncomplete(Configuration configuration) {
     try {
-      DreyOptions.cluster(configuration);
-      DreyOptions.servers(configuration);
+      new Demand(configuration, "").close();
     } catch (IllegalConfigurationException e) {
       LOG.error("The JobManager cannot start: {}", e.getMessage());
       System.err.println("The JobManager cannot start: " + e.getMessage());
