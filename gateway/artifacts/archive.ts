@@ -4,7 +4,7 @@ import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { type Headers, pack } from 'tar-stream';
+import { type Header, pack } from 'tar-stream';
 import { z } from 'zod';
 import { fingerprintOf, type ShippedFile } from './tree.ts';
 
@@ -84,7 +84,7 @@ async function feed(tar: ReturnType<typeof pack>, files: readonly ShippedFile[])
 }
 
 /** Nothing of this machine gets in: no times, no owners. */
-function headersOf(file: ShippedFile): Headers {
+function headersOf(file: ShippedFile): Partial<Header> & Pick<Header, 'name'> {
   return {
     name: file.name,
     size: file.size,

@@ -62,6 +62,7 @@ const dreyKeys = [
   'drey.gateway.http.bind-host',
   'drey.artifactserver.bind-host',
   'drey.artifactserver.address',
+  'drey.mesos.wait',
   'drey.state.dir',
   'drey.flink.home',
   'drey.log.level',

@@ -58,7 +58,7 @@ async function contents(path: string): Promise<Map<string, { text: string; mode:
   const reader = extract();
   reader.on('entry', (entry, stream, next) => {
     const parts: Buffer[] = [];
-    stream.on('data', (part: Buffer) => parts.push(part));
+    stream.on('data', (part) => parts.push(part as Buffer));
     stream.on('end', () => {
       found.set(entry.name, { text: Buffer.concat(parts).toString(), mode: entry.mode ?? 0 });
       next();
