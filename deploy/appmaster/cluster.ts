@@ -27,7 +27,7 @@ const connectLimitMs = 30_000;
 /** After the JobManager's orderly end the framework is torn down within a few seconds. */
 const endLimitMs = 120_000;
 /** Long enough for a registration; after that a silent master is worth a line. */
-const masterPatienceMs = 5000;
+const masterPatienceMs = 10_000;
 
 /** The gateway, the functions and the JobManager of this machine, and what is made of their ends. */
 export class Cluster {
@@ -71,7 +71,8 @@ export class Cluster {
       say(
         'the cluster was ending when it was last stopped: finishing that, starting no JobManager',
       );
-    } else if (this.#leads()) {
+    } else if (this.#leads() || !(await watch.isLed())) {
+      // Where nobody leads yet our gateway is about to: the JobManager need not wait for it.
       this.#jobManager.start();
     }
     startGateway(this.#options, (ready) => {
@@ -127,7 +128,7 @@ export class Cluster {
     }
     if (this.#leads()) {
       this.#jobManager.start();
-    } else {
+    } else if (this.#gateway !== undefined) {
       this.#sayOnce(`standing by: gateway ${record.gateway} leads`);
       void this.#jobManager.stop();
     }

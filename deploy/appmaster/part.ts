@@ -11,6 +11,9 @@ export interface Command {
   readonly cwd: string;
 }
 
+/** Start it again and say so, start it again without a word (it ended in order), or let it be. */
+export type AfterEnd = 'again' | 'quietly' | 'leave';
+
 /** A process that the supervisor keeps alive. */
 export interface PartOptions {
   readonly name: string;
@@ -19,8 +22,8 @@ export interface PartOptions {
   readonly command: () => Command;
   /** Hears each line of standard output. */
   readonly onLine?: (line: string) => void;
-  /** Hears of each end that was not asked for; answers whether to start it again. */
-  readonly onEnd: (ended: Ended) => 'again' | 'leave';
+  /** Hears of each end that was not asked for; answers what to do. */
+  readonly onEnd: (ended: Ended) => AfterEnd;
   readonly onStart?: (pid: number) => void;
   /** Asked before a restart; while it says no, the pause goes on. */
   readonly mayRestart?: () => boolean;
@@ -99,6 +102,7 @@ export class Part {
     await this.#ended;
     timer.cancel();
     killGroup(child);
+    this.#options.say(`${this.name} stopped`);
   }
 
   #listen(child: ChildProcess, log: number): void {
@@ -115,11 +119,14 @@ export class Part {
 
   #handleEnd(code: number | NodeJS.Signals, livedMs: number): void {
     const ended = endingOf(code, livedMs, this.#options.log);
-    if (this.#options.onEnd(ended) === 'leave') return;
+    const then = this.#options.onEnd(ended);
+    if (then === 'leave') return;
     if (livedMs > settledMs) this.#pauseMs = firstPauseMs;
     const pauseMs = this.#pauseMs;
     this.#pauseMs = Math.min(longestPauseMs, pauseMs * 2);
-    this.#options.say(`${this.name} ${ended.how}, starting it again in ${pauseMs / 1000} s`);
+    if (then === 'again') {
+      this.#options.say(`${this.name} ${ended.how}, starting it again in ${pauseMs / 1000} s`);
+    }
     this.#restartAfter(pauseMs);
   }
 

@@ -22,7 +22,7 @@ export function startGateway(
 ): void {
   const ready = (line: Readonly<Record<string, unknown>>): void => {
     onReady({ name: String(line.name ?? '') });
-    options.say(`gateway ready${line.http === undefined ? '' : `, ${line.http}`}`);
+    options.say(`gateway ready, health and metrics on port ${line.http}`);
   };
   keep(options, 'gateway', ranks.gateway, () => gatewayCommand(options.effective), ready);
 }
@@ -62,7 +62,8 @@ function keep(
       onReady(parsed);
     },
     onEnd: (ended) => {
-      if (wasReady) return 'again';
+      // A gateway ends by itself only when its cluster has ended: the record is about to tell.
+      if (wasReady) return ended.code === 0 ? 'quietly' : 'again';
       stack.finish({ code: 1, why: `${name} cannot start: ${reasonOf(ended)} (see ${log})` });
       return 'leave';
     },

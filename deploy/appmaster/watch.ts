@@ -43,6 +43,12 @@ export class FrameworkWatch {
     return this.#latest;
   }
 
+  /** Whether a gateway stands for election, of this machine or another. */
+  async isLed(): Promise<boolean> {
+    const { store, zookeeperPath, cluster } = this.#options;
+    return (await store.list(recordPathsOf(zookeeperPath, cluster).leader)).length > 0;
+  }
+
   start(): void {
     if (this.#stop.signal.aborted) return;
     this.#timer = setTimeout(() => void this.#look(), everyMs);
