@@ -6,7 +6,7 @@ import { sleep, stopAll } from './background.ts';
 import { demo, sayWhere } from './demo.ts';
 import { FlinkRest } from './flink.ts';
 import { partNames, pidOf, readFacts, root, runFolder } from './run-folder.ts';
-import { flinkHomeOf, startStack } from './start.ts';
+import { flinkHomeOf, refuseSecondStack, startStack } from './start.ts';
 
 const versions = ['2.3.0', '1.20.5'];
 const endLimitMs = 30_000;
@@ -17,6 +17,7 @@ async function main(command: string | undefined, args: string[]): Promise<number
   switch (command) {
     case 'up': {
       const { flink } = options(args, false);
+      refuseSecondStack();
       await install(flink);
       const stack = await startStack(flinkHomeOf(flink), say).catch(async (error: unknown) => {
         await stopAll(say);
@@ -27,6 +28,7 @@ async function main(command: string | undefined, args: string[]): Promise<number
     }
     case 'demo': {
       const { flink, keep } = options(args, true);
+      refuseSecondStack();
       await install(flink);
       const setupSeconds = Math.round((Date.now() - startedMs) / 100) / 10;
       const json = await demo({ version: flink, keep, setupSeconds, say });

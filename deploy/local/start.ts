@@ -29,17 +29,19 @@ export interface StartedStack {
   readonly appmaster: ExitOf;
 }
 
+/** @throws Error when an earlier stack still runs: it is left as it is. */
+export function refuseSecondStack(): void {
+  const running = partNames.filter((name) => pidOf(name) !== undefined);
+  if (running.length === 0) return;
+  const names = running.join(', ');
+  throw new Error(`${names} of an earlier stack still run; end them with deploy/local/down`);
+}
+
 /** Starts every part of the stack and resolves once jobs can be submitted. */
 export async function startStack(
   flinkHome: string,
   say: (line: string) => void,
 ): Promise<StartedStack> {
-  const running = partNames.filter((name) => pidOf(name) !== undefined);
-  if (running.length > 0) {
-    throw new Error(
-      `${running.join(', ')} of an earlier stack still run; end them with deploy/local/down`,
-    );
-  }
   makeRunFolder();
   const facts = await chooseAddresses(flinkHome);
   writeFacts(facts);
