@@ -83,7 +83,12 @@ export async function onStage(
 
 const agentResources = 'cpus:4;mem:4096;disk:10240;ports:[31000-31999]';
 
-async function startProcess(dir: string, name: string, args: readonly string[]): Promise<Process> {
+/** Starts a master or an agent; resolves when it says that it is ready. */
+export async function startProcess(
+  dir: string,
+  name: string,
+  args: readonly string[],
+): Promise<Process> {
   const file = join(dir, `${name}.${Date.now()}.log`);
   const log = openSync(file, 'w');
   const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', log, log] });

@@ -8,6 +8,7 @@ import { type MasterAddress, RunningAgent } from './agent/running-agent.ts';
 import { parseAttributes } from './attributes.ts';
 import { parseResources, toMesos } from './core/resources.ts';
 import { announce, numberFlag, stopFailed, textFlag, UsageError } from './usage.ts';
+import { followLeader, parseZooKeeper } from './zookeeper.ts';
 
 const options = {
   master: { type: 'string' },
@@ -28,7 +29,7 @@ export async function agentCommand(args: string[]): Promise<void> {
   const { values } = parseArgs({ args, options, strict: true });
   if (values['work-dir'] === undefined)
     throw new UsageError('--work-dir names the directory for sandboxes');
-  const master = masterAddress(values.master);
+  const master = await masterAddress(values.master);
   const ip = textFlag(values, 'ip', '127.0.0.1');
   const resources = parseResources(textFlag(values, 'resources', machineResources()));
   const attributes = parseAttributes(textFlag(values, 'attributes', ''));
@@ -59,10 +60,12 @@ export async function agentCommand(args: string[]): Promise<void> {
   announce({ port, pid: process.pid, agentId: running.state.agentId });
 }
 
-function masterAddress(text: string | undefined): MasterAddress {
-  const match = /^([^:/]+):(\d+)$/.exec(text ?? '');
-  const [, host, port] = match ?? [];
-  if (host === undefined) throw new UsageError(`--master must be HOST:PORT, not '${text ?? ''}'`);
+async function masterAddress(text = ''): Promise<MasterAddress> {
+  if (text.startsWith('zk://')) return followLeader(parseZooKeeper(text));
+  const [, host, port] = /^([^:/]+):(\d+)$/.exec(text) ?? [];
+  if (host === undefined) {
+    throw new UsageError(`--master must be HOST:PORT or zk://HOST:PORT/PATH, not '${text}'`);
+  }
   return () => Promise.resolve({ host, port: Number(port) });
 }
 

@@ -4,6 +4,7 @@ import { dirname } from 'node:path';
 import { parseArgs } from 'node:util';
 import { onTermination } from '#runtime/shutdown.ts';
 import { parseAttributes } from './attributes.ts';
+import { masterInfo } from './core/master-info.ts';
 import type { AgentRegistration } from './core/protocol.ts';
 import { parseResources, toMesos } from './core/resources.ts';
 import type { MasterOptions } from './core/state.ts';
@@ -11,6 +12,7 @@ import { type Leader, serveMaster } from './http.ts';
 import { RunningMaster } from './running-master.ts';
 import { SimulatedAgents } from './simulation.ts';
 import { announce, numberFlag, stopFailed, textFlag } from './usage.ts';
+import { Contender, parseZooKeeper } from './zookeeper.ts';
 
 const options = {
   ip: { type: 'string' },
@@ -20,6 +22,8 @@ const options = {
   'agent-ping-timeout': { type: 'string' },
   'max-agent-ping-timeouts': { type: 'string' },
   'offer-timeout': { type: 'string' },
+  /** `zk://host:port/path`: takes part in the election of a leading master. */
+  zk: { type: 'string' },
   /** A file in which the master keeps which agents it knows, so that a restart tells them from strangers. */
   registry: { type: 'string' },
   'simulate-agents': { type: 'string' },
@@ -34,29 +38,39 @@ type Values = Readonly<Record<string, string | undefined>>;
 export async function masterCommand(args: string[]): Promise<void> {
   const { values } = parseArgs({ args, options, strict: true });
   const ip = textFlag(values, 'ip', '127.0.0.1');
-  const registry = values.registry;
-  const self: Leader = { kind: 'self' };
+  const { registry } = values;
+  const place = values.zk === undefined ? undefined : parseZooKeeper(values.zk);
   let running: RunningMaster | undefined;
-  const { server, port } = await serveMaster(
-    { ip, port: numberFlag(values, 'port', 5050) },
-    (port) => {
-      const master = new RunningMaster(masterOptions(values, ip, port, known(registry)), (agents) =>
-        keep(registry, agents),
-      );
-      running = master;
-      return { master, leader: () => self };
-    },
-  );
+  let contender: Contender | undefined;
+  const leader = (): Leader =>
+    place === undefined ? { kind: 'self' } : (contender?.leader ?? { kind: 'none' });
+  const address = { ip, port: numberFlag(values, 'port', 5050) };
+  const { server, port } = await serveMaster(address, (port) => {
+    const known = masterOptions(values, ip, port, knownAgents(registry));
+    const master = new RunningMaster(known, (agents) => keep(registry, agents));
+    running = master;
+    return { master, leader };
+  });
   if (running === undefined) return;
   const master = running;
   const simulated = simulate(master, values, ip);
   onTermination(async () => {
     simulated?.stop();
     master.stop();
+    await contender?.stop();
     server.closeAllConnections();
     server.close();
   }, stopFailed);
+  if (place !== undefined) {
+    contender = await Contender.join(place, masterInfo(master.state.options), leadershipLost);
+  }
   announce({ port, pid: process.pid, masterId: master.state.options.masterId });
+}
+
+/** As a real master: one that led and lost its session does not go on. */
+function leadershipLost(): void {
+  process.stderr.write('local mesos: lost the ZooKeeper session while leading; this master ends\n');
+  process.exit(1);
 }
 
 function masterOptions(
@@ -103,7 +117,7 @@ function simulate(master: RunningMaster, values: Values, ip: string): SimulatedA
   });
 }
 
-function known(registry: string | undefined): readonly string[] {
+function knownAgents(registry: string | undefined): readonly string[] {
   if (registry === undefined || !existsSync(registry)) return [];
   return (JSON.parse(readFileSync(registry, 'utf8')) as { readonly agents: string[] }).agents;
 }

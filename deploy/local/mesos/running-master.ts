@@ -9,7 +9,7 @@ import {
   type MasterOutput,
   type MasterState,
 } from './core/state.ts';
-import { step } from './core/step.ts';
+import { nextTick, step } from './core/step.ts';
 import { Link } from './link.ts';
 
 /** Where the events of one subscription go. */
@@ -50,7 +50,7 @@ export class RunningMaster {
     this.#registryChanged = registryChanged;
     this.state = createMaster(options, Date.now());
     const tickMs = Math.max(1, Math.min(longestTickMs, options.allocationIntervalMs / 2));
-    this.#timer = setInterval(() => this.#apply({ kind: 'tick', now: Date.now() }), tickMs);
+    this.#timer = setInterval(() => this.#tick(), tickMs);
   }
 
   /** One call. A subscription that is let in is opened on the given stream. */
@@ -113,6 +113,11 @@ export class RunningMaster {
     for (const stream of this.#streams.values()) stream.end();
     this.#agents.clear();
     this.#streams.clear();
+  }
+
+  #tick(): void {
+    const now = Date.now();
+    if (nextTick(this.state) <= now) this.#apply({ kind: 'tick', now });
   }
 
   #newConnection(): string {

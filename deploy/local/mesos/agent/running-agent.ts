@@ -140,7 +140,8 @@ export class RunningAgent {
   }
 
   async #connect(): Promise<void> {
-    const address = await this.#master();
+    // Where the master is told from there may be nobody either: that is like no master.
+    const address = await this.#master().catch(() => undefined);
     if (this.#stopping) return;
     if (address === undefined) {
       this.#connectLater();

@@ -40,7 +40,13 @@ export function nextTick(state: MasterState): number {
   for (const framework of state.frameworks.values()) {
     next = Math.min(next, framework.stream?.nextHeartbeat ?? framework.removeAt ?? next);
   }
-  for (const agent of state.agents.values()) next = Math.min(next, agent.nextPing);
+  const { agentPingTimeoutMs, maxAgentPingTimeouts, offerTimeoutMs } = state.options;
+  const patienceMs = agentPingTimeoutMs * maxAgentPingTimeouts;
+  for (const agent of state.agents.values()) {
+    next = Math.min(next, agent.nextPing, agent.lastPong + patienceMs);
+  }
+  if (offerTimeoutMs === undefined) return next;
+  for (const offer of state.offers.values()) next = Math.min(next, offer.madeAt + offerTimeoutMs);
   return next;
 }
 
