@@ -1,4 +1,4 @@
-import { type DestinationStream, pino } from 'pino';
+import { type DestinationStream, type Logger, pino } from 'pino';
 
 /** Writes one line: facts as fields, then a plain sentence. */
 type Write = (facts: object, sentence: string) => void;
@@ -18,7 +18,7 @@ const sensitive =
   /password|secret|fs\.azure\.account\.key|apikey|api-key|auth-params|service-key|token|basic-auth|jaas\.config|http-headers/i;
 
 /** What stands where a secret was; Flink writes the same. */
-export const hidden = '******';
+const hidden = '******';
 
 /** Whether the value of this key must not be shown. */
 export function isSensitive(key: string): boolean {
@@ -40,12 +40,22 @@ export function createLog(options: LogOptions): Log {
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: {
       level: (label: string) => ({ level: label }),
-      log: (facts: Record<string, unknown>) => withoutSecrets(facts) as Record<string, unknown>,
-      bindings: (facts: Record<string, unknown>) =>
-        withoutSecrets(facts) as Record<string, unknown>,
+      log: factsWithoutSecrets,
     },
   };
-  return options.destination === undefined ? pino(settings) : pino(settings, options.destination);
+  const { destination } = options;
+  return logOf(destination === undefined ? pino(settings) : pino(settings, destination));
+}
+
+/** pino does not pass what a child carries through its formatters. */
+function logOf(logger: Logger): Log {
+  return {
+    debug: (facts, sentence) => logger.debug(facts, sentence),
+    info: (facts, sentence) => logger.info(facts, sentence),
+    warn: (facts, sentence) => logger.warn(facts, sentence),
+    error: (facts, sentence) => logger.error(facts, sentence),
+    child: (facts) => logOf(logger.child(factsWithoutSecrets(facts))),
+  };
 }
 
 /** A log that says nothing. */
@@ -57,11 +67,18 @@ export const silentLog: Log = {
   child: () => silentLog,
 };
 
+function factsWithoutSecrets(facts: object): Record<string, unknown> {
+  const entries = Object.entries(facts);
+  return Object.fromEntries(
+    entries.map(([key, value]) => [key, isSensitive(key) ? hidden : withoutSecrets(value)]),
+  );
+}
+
 /** Deeper than this nothing is shown: facts of a log line are small. */
 const maxDepth = 8;
 
 /** A copy without the values of sensitive keys; errors become their name, code, message, stack and cause. */
-export function withoutSecrets(value: unknown, depth = 0): unknown {
+function withoutSecrets(value: unknown, depth = 0): unknown {
   if (typeof value === 'bigint') return value.toString();
   if (typeof value !== 'object' || value === null) return value;
   if (depth >= maxDepth) return '[deeper]';
