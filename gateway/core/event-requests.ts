@@ -6,6 +6,8 @@ import type { GatewaySurroundings } from './surroundings.ts';
 const askAgainMs = 2000;
 const mostTries = 5;
 const mostUnanswered = 256;
+/** Behind those so many wait for their turn: 500 tasks that start at once are no loss. */
+const mostWaiting = 10_000;
 
 /** An event for the one function that owns it. */
 export interface EventRequest {
@@ -25,6 +27,7 @@ export interface EventRequest {
 export class EventRequests {
   readonly #part: Pick<GatewaySurroundings, 'bus' | 'clock' | 'log' | 'metrics'>;
   #unanswered = 0;
+  #waiting: EventRequest[] = [];
   #missed = 0;
   #over = false;
 
@@ -45,6 +48,7 @@ export class EventRequests {
   /** The epoch has ended: nothing is asked again. */
   end(): void {
     this.#over = true;
+    this.#waiting = [];
   }
 
   /** Counts an event that reached nobody. */
@@ -55,13 +59,21 @@ export class EventRequests {
   }
 
   ask(event: EventRequest): void {
-    if (this.#unanswered >= mostUnanswered) {
-      this.miss(event.type, event.curable, `${mostUnanswered} events are unanswered`);
-      return;
+    if (this.#unanswered < mostUnanswered) {
+      this.#start(event);
+    } else if (this.#waiting.length < mostWaiting) {
+      this.#waiting.push(event);
+    } else {
+      this.miss(event.type, event.curable, `${mostWaiting} events wait`);
     }
+  }
+
+  #start(event: EventRequest): void {
     this.#unanswered += 1;
     void this.#untilDone(event).finally(() => {
       this.#unanswered -= 1;
+      const next = this.#waiting.shift();
+      if (next !== undefined) this.#start(next);
     });
   }
 

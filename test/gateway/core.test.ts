@@ -187,6 +187,31 @@ test('gateway: an event is asked again until it is answered; what nobody takes i
   assert.equal(asked.length, 2);
 });
 
+test('gateway: a burst of updates waits for its turn and loses none', async (t) => {
+  const c = await cluster(t);
+  const asked = new Set<string>();
+  let atOnce = 0;
+  let most = 0;
+  c.bus.subscribe(c.subjects.everyUpdate, 'updates', ({ subject, reply }) => {
+    asked.add(subject);
+    atOnce += 1;
+    most = Math.max(most, atOnce);
+    setTimeout(() => {
+      atOnce -= 1;
+      if (reply !== undefined) c.bus.publish(reply, encodeJson({ status: 'ok' }));
+    }, 20);
+  });
+  const gateway = await c.gateway('g1');
+  await c.subscribe(gateway);
+  for (let n = 1; n <= 1000; n++) {
+    const status = { task_id: { value: `taskmanager-${n}` }, state: 'TASK_RUNNING' } as const;
+    c.master.send({ type: 'UPDATE', update: { status } });
+  }
+  await until(() => asked.size === 1000, soon('every update is asked about'));
+  assert.ok(most <= 256, `${most} were unanswered at once`);
+  assert.ok(c.ticks.every(({ missed }) => missed === 0));
+});
+
 test('gateway: a standby takes over with the same framework when the leader steps down', async (t) => {
   const c = await cluster(t);
   const first = await c.gateway('g1');
@@ -242,8 +267,8 @@ test('gateway: a removed framework is fenced and replaced, an ending one is not'
 test('gateway: TEARDOWN and the end of the stream mean removed; who starts later begins anew', async (t) => {
   const c = await cluster(t);
   const leader = await c.gateway('g1');
-  const standby = await c.gateway('g2');
   const id = await c.subscribe(leader);
+  const standby = await c.gateway('g2');
   await standby.ready;
   await c.setFramework({ state: 'ending' });
   c.master.answer = ({ call }) => {
