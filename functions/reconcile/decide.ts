@@ -34,8 +34,9 @@ export function needsFleet(
 ): boolean {
   const epoch = standingEpoch(events);
   if (epoch === undefined) return false;
-  if (reconcile === undefined || epoch > reconcile.epoch || missed(events)) return true;
-  return reconcile.explicitDue !== undefined && reconcile.explicitDue <= now;
+  if (reconcile === undefined || epoch > reconcile.epoch) return true;
+  if (reconcile.explicitDue === undefined) return missed(events);
+  return reconcile.explicitDue <= now;
 }
 
 /**
@@ -56,7 +57,10 @@ export function decide(
   const fresh = before === undefined || before.epoch < epoch;
   const registration: Registration = { id: framework.value.id, epoch };
   let next: ReconcileRecord = fresh ? begun(epoch, moment) : { ...before, op: moment.op };
-  if (missed(events)) next = { ...next, attempt: 0, explicitDue: moment.now, everyone: true };
+  // A round makes as many updates as there are workers: where those are missed too, rounds keep their pauses.
+  if (missed(events)) {
+    next = { ...next, explicitDue: next.explicitDue ?? moment.now, everyone: true };
+  }
   const effects: Effect[] = [];
   const reasons: Reason[] = [];
   const writes: StoreOp[] = [];
@@ -135,7 +139,12 @@ function asked(
     .map((read) => read.value)
     .filter((worker) => worker.state !== 'wanted' && worker.state !== 'ended')
     .filter((worker) => !isRemoved(worker, framework))
-    .filter((worker) => worker.spoke < round.epoch || (round.everyone && round.attempt === 0));
+    .filter((worker) => worker.spoke < round.epoch || (round.everyone && !isOnItsWay(worker)));
+}
+
+/** Mesos says TASK_GONE of a task whose ACCEPT is still on its way; the launch deadline asks about it. */
+function isOnItsWay(worker: WorkerRecord): boolean {
+  return worker.state === 'launching';
 }
 
 function batches(
@@ -166,7 +175,7 @@ function advanced(
   if (more) return { ...round, ...first, explicitDue: moment.now };
   if (targets.length === 0) {
     const { explicitDue: _due, ...rest } = round;
-    return { ...rest, ...first, everyone: false };
+    return { ...rest, ...first, attempt: 0, everyone: false };
   }
   const pause = Math.min(settings.explicitMaxMs, settings.explicitBaseMs * 2 ** round.attempt);
   return {

@@ -303,6 +303,45 @@ test('reconcile: missed events make a round over every worker', () => {
   assert.equal(effects.length, 1);
 });
 
+test('reconcile: events missed again and again make no storm of rounds, and a launch on its way is not asked about', () => {
+  const before = {
+    v: 1 as const,
+    op: '',
+    epoch: 7,
+    attempt: 1,
+    explicitDue: now + 1,
+    implicitDue: now + 10,
+    asked: 1,
+    lost: 0,
+    everyone: false,
+  };
+  const missed = [tick({ missed: 300 })];
+  const pausing = reconcileDecide(
+    reconcile({ reconcile: read(paths.reconcile, before) }),
+    missed,
+    moment(),
+  );
+  assert.deepEqual(pausing.effects, []);
+  assert.equal(needsFleet(before, missed, now), false);
+  const workers = [
+    worker(1, { state: 'running', spoke: 7 }),
+    worker(2, { state: 'launching', spoke: 7 }),
+  ];
+  const due = { ...before, explicitDue: now };
+  const { effects, writes } = reconcileDecide(
+    reconcile({ reconcile: read(paths.reconcile, due), workers }),
+    missed,
+    moment(),
+  );
+  assert.deepEqual(
+    effects.flatMap((effect) =>
+      effect.kind === 'reconcile' ? effect.tasks.map(({ taskId }) => taskId) : [],
+    ),
+    ['taskmanager-00001'],
+  );
+  assert.equal(written(writes, paths.reconcile).attempt, 2);
+});
+
 test('reconcile: workers of a removed framework have ended with it', () => {
   const workers = [worker(1, { state: 'running' })];
   const { writes } = reconcileDecide(
