@@ -88,7 +88,7 @@ function headersOf(file: ShippedFile): Partial<Header> & Pick<Header, 'name'> {
   return {
     name: file.name,
     size: file.size,
-    mode: file.executable ? 0o755 : 0o644,
+    mode: file.mode,
     mtime: new Date(0),
     uid: 0,
     gid: 0,

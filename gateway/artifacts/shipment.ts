@@ -76,7 +76,7 @@ function homeFiles(home: string): readonly ShippedFile[] {
     .flatMap(({ name, path }) => filesBelow(path, name))
     .filter(({ name }) => name !== entryName);
   if (!existsSync(entryPath)) return files;
-  return [...files, { ...fileOf(entryPath, entryName), executable: true }];
+  return [...files, { ...fileOf(entryPath, entryName), mode: 0o755 }];
 }
 
 /** Writes the TaskManagers' `config.yaml` and gathers the log settings beside it. */
@@ -91,7 +91,8 @@ function writeConf(options: ShipmentOptions, folder: string): readonly ShippedFi
   const names = confDir === undefined ? [] : readdirSync(confDir);
   const logs = names.filter((name) => logSettings.test(name)).sort();
   return [
-    fileOf(path, `conf/${basename(path)}`),
+    // Passwords of file systems and stores may be in it.
+    { ...fileOf(path, `conf/${basename(path)}`), mode: 0o600 },
     ...logs.map((name) => fileOf(join(confDir ?? '', name), `conf/${name}`)),
   ];
 }

@@ -9,7 +9,8 @@ export interface ShippedFile {
   readonly path: string;
   readonly size: number;
   readonly modifiedMs: number;
-  readonly executable: boolean;
+  /** Permissions in the sandbox. */
+  readonly mode: number;
 }
 
 /** All files below a directory, symbolic links followed, in ascending order of their names. */
@@ -33,14 +34,14 @@ export function filesBelow(directory: string, name: string): readonly ShippedFil
 /** One file, under the name that it gets. */
 export function fileOf(path: string, name: string): ShippedFile {
   const { size, mtimeMs, mode } = statSync(path);
-  return { name, path, size, modifiedMs: mtimeMs, executable: (mode & 0o100) !== 0 };
+  return { name, path, size, modifiedMs: mtimeMs, mode: (mode & 0o100) === 0 ? 0o644 : 0o755 };
 }
 
 /** Changes when any file's name, size, time or mode does, without reading the files. */
 export function fingerprintOf(files: readonly ShippedFile[]): string {
   const hash = createHash('sha256').update('tar 1\n');
-  for (const { name, size, modifiedMs, executable } of files) {
-    hash.update(JSON.stringify([name, size, modifiedMs, executable]));
+  for (const { name, size, modifiedMs, mode } of files) {
+    hash.update(JSON.stringify([name, size, modifiedMs, mode]));
   }
   return hash.digest('hex');
 }

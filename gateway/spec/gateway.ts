@@ -65,9 +65,18 @@ export function gatewaySettingsOf(
       port: config.port('drey.gateway.http.port') ?? 0,
     },
     artifacts: artifactsOf(config, machine),
-    stateDir: config.string('drey.state.dir') ?? join(homedir(), '.drey', cluster),
+    stateDir: config.string('drey.state.dir') ?? defaultStateDir(cluster, environment),
     ...(flinkHome === undefined || flinkHome === '' ? {} : { flinkHome }),
   };
+}
+
+/** The same place as the appmaster's: never the sandbox, which Mesos clears. */
+function defaultStateDir(
+  cluster: string,
+  environment: Readonly<Record<string, string | undefined>>,
+): string {
+  const base = environment.XDG_STATE_HOME || join(homedir(), '.local', 'state');
+  return join(base, 'drey', cluster);
 }
 
 function credentialOf(config: Configuration): Credential | undefined {

@@ -45,6 +45,7 @@ const dreyKeys = [
   'drey.nats.user',
   'drey.nats.password',
   'drey.nats.token',
+  'drey.nats.credentials',
   'drey.demand',
   'drey.demand.target',
   'drey.launch.timeout',

@@ -17,6 +17,8 @@ export interface NatsSettings {
   readonly user?: string;
   readonly password?: string;
   readonly token?: string;
+  /** A `.creds` file: JWT and seed. */
+  readonly credentialsFile?: string;
 }
 
 /** `drey.cluster`, else Flink's own cluster id with its slashes made dashes. @throws ConfigurationError */
@@ -86,10 +88,12 @@ export function natsOf(config: Configuration): NatsSettings {
   const user = config.string('drey.nats.user');
   const password = config.string('drey.nats.password');
   const token = config.string('drey.nats.token');
+  const credentialsFile = config.string('drey.nats.credentials');
   return {
     servers,
     ...(user === undefined ? {} : { user }),
     ...(password === undefined ? {} : { password }),
     ...(token === undefined ? {} : { token }),
+    ...(credentialsFile === undefined ? {} : { credentialsFile }),
   };
 }

@@ -98,6 +98,7 @@ test('artifacts: secrets of Mesos and drey are not shipped, those of file system
   const { artifacts } = await makeShipment({ config, confDir, stateDir: join(dir, 'state') });
   const files = await contents(artifacts[0]?.path ?? '');
   assert.deepEqual([...files.keys()], ['conf/config.yaml', 'conf/log4j-console.properties']);
+  assert.equal(files.get('conf/config.yaml')?.mode, 0o600);
   const text = files.get('conf/config.yaml')?.text ?? '';
   assert.doesNotMatch(text, /hidden|mesos\.|drey\./);
   assert.match(text, /"s3\.secret-key": "needed"/);
