@@ -37,6 +37,11 @@ export interface RigStream {
   closed: boolean;
 }
 
+export interface RigAnswer {
+  readonly status: number;
+  readonly body: string;
+}
+
 /** Master and agents under a clock that the test moves; nothing here takes real time. */
 export class Rig {
   now = 1_000_000;
@@ -118,23 +123,53 @@ export class Rig {
       checkpoint: true,
       ...info,
     };
-    this.#names += 1;
-    const id = `stream-${this.#names}`;
-    const frameworkId = info.id?.value ?? `M-${String(this.master.nextFramework).padStart(4, '0')}`;
-    const stream: RigStream = { id, frameworkId, events: [], closed: false };
-    this.streams.set(id, stream);
-    const call = {
-      type: 'SUBSCRIBE',
-      framework_id: info.id,
-      subscribe: { framework_info, ...more },
-    };
-    this.#send(call as SchedulerCall, undefined, id);
-    return stream;
+    const subscribe = { framework_info, ...more };
+    return this.open({ type: 'SUBSCRIBE', framework_id: info.id, subscribe }).stream;
   }
 
-  call(stream: RigStream, call: SchedulerCall): { readonly status: number; readonly body: string } {
+  /** Sends a SUBSCRIBE call as it is. */
+  open(
+    call: SchedulerCall,
+    streamId?: string,
+  ): { readonly stream: RigStream; readonly answer: RigAnswer } {
+    this.#names += 1;
+    const id = `stream-${this.#names}`;
+    const next = `${this.master.options.masterId}-${String(this.master.nextFramework).padStart(4, '0')}`;
+    const frameworkId = call.subscribe?.framework_info.id?.value ?? next;
+    const stream: RigStream = { id, frameworkId, events: [], closed: false };
+    this.streams.set(id, stream);
+    return { stream, answer: this.send(call, streamId, id) };
+  }
+
+  call(stream: RigStream, call: SchedulerCall): RigAnswer {
     const owned = { framework_id: { value: stream.frameworkId }, ...call };
-    return this.#send(owned, stream.id, 'no stream');
+    return this.send(owned, stream.id);
+  }
+
+  /** Sends a call as it is. */
+  send(call: SchedulerCall, streamId: string | undefined, newStreamId = 'no stream'): RigAnswer {
+    const outputs = this.#master({ kind: 'call', now: this.now, call, streamId, newStreamId });
+    const answer = outputs.find((output) => output.kind === 'answer');
+    this.#settle();
+    return { status: answer?.status ?? 0, body: answer?.body ?? '' };
+  }
+
+  /** A task's process ends by itself. */
+  exit(agent: RigAgent, taskId: string, code: number): void {
+    const { state, now } = { state: agent.simulated.agent, now: this.now };
+    for (const { framework, task, containerId } of state.tasks.values()) {
+      if (task.task_id.value !== taskId) continue;
+      const frameworkId = framework.id?.value ?? '';
+      const event = { frameworkId, taskId, containerId, event: 'exited', code } as const;
+      this.#agent(agent, { kind: 'executor', now, event });
+    }
+    this.#settle();
+  }
+
+  /** An agent says that it is no more. */
+  unregister(agent: RigAgent): void {
+    this.#toMaster(agent, { kind: 'unregister' });
+    this.#settle();
   }
 
   /** The scheduler's connection is gone. */
@@ -202,17 +237,6 @@ export class Rig {
       const status = stream.events[n]?.event.update?.status;
       if (status !== undefined) this.acknowledge(stream, status);
     }
-  }
-
-  #send(
-    call: SchedulerCall,
-    streamId: string | undefined,
-    newStreamId: string,
-  ): { readonly status: number; readonly body: string } {
-    const outputs = this.#master({ kind: 'call', now: this.now, call, streamId, newStreamId });
-    const answer = outputs.find((output) => output.kind === 'answer');
-    this.#settle();
-    return { status: answer?.status ?? 0, body: answer?.body ?? '' };
   }
 
   #master(input: MasterInput): ReturnType<typeof step> {

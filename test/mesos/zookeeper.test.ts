@@ -50,6 +50,7 @@ test('mesos: of two masters at a ZooKeeper one leads, the other points to it and
       '',
     ]);
     assert.deepEqual(await redirected('/master/redirect', 'GET'), [307, `//${at(one)}`, '']);
+    assert.deepEqual(await redirected('/state', 'GET'), [307, `//${at(one)}/master/state`, '']);
     assert.equal((await ask('/health')).statusCode, 200);
     const scheduler = await Scheduler.subscribe(at(one));
     await scheduler.launch((agentId) => [shell('t', agentId, 'sleep 1000')]);

@@ -87,7 +87,7 @@ function route(
   }
 }
 
-/** As a real one: scheme-relative, and only calls keep their path. */
+/** As a real one: scheme-relative, with `/master` before the path that was asked for. */
 function redirect(
   master: RunningMaster,
   leader: Leader,
@@ -96,7 +96,7 @@ function redirect(
 ): void {
   const { ip, port } = master.state.options;
   const address = leader.kind === 'other' ? leader.address : `${ip}:${port}`;
-  const kept = path === '/api/v1/scheduler' ? '/master/api/v1/scheduler' : '';
+  const kept = path === '/redirect' ? '' : `/master${path}`;
   response.writeHead(307, { Location: `//${address}${kept}`, 'Content-Length': 0 });
   response.end();
 }
