@@ -29,6 +29,8 @@ export interface OffersState {
   readonly agents: ReadonlyMap<string, AgentRecord>;
   /** Workers of ACCEPTs that were certainly not applied. */
   readonly refused: ReadonlyMap<string, Versioned<WorkerRecord>>;
+  /** When the newest of them became wanted; read when a tick came. */
+  readonly newestAt?: number;
   /** When this copy last sent REVIVE: a hint that spares repeats. */
   readonly revivedAt: number;
 }
@@ -170,7 +172,8 @@ function launch(
       framework: registration,
       offerIds: offersOf.get(agentId) ?? [],
       tasks: list,
-      refuseSeconds: settings.offers.refuseSeconds,
+      // The rest of the agent is wanted at once where others still wait.
+      refuseSeconds: state.waitingCount > placements.length ? 0 : settings.offers.refuseSeconds,
       op: moment.op,
     }),
   );
@@ -231,10 +234,15 @@ function levels(
       fromAbsence: true,
     };
   }
+  if (standsAgainst(ground) !== undefined) return nothing();
+  // What was placed leaves room on its agents, and no offer is left over for those that wait on.
+  const outran = placed > 0 && placed === state.waiting.length && !asksAgain(answered);
   const asked = events.some((event) => event.kind === 'changed' && event.state === 'wanted');
-  const why = reviveReason(asked, current, moment);
-  if (why === undefined || standsAgainst(ground) !== undefined) return nothing();
-  if (moment.now - state.revivedAt < reviveSpacingMs) return nothing();
+  const why = outran
+    ? 'more workers wait than one decision places'
+    : reviveReason(asked, state.newestAt ?? 0, current, moment);
+  if (why === undefined) return nothing();
+  if (!outran && moment.now - state.revivedAt < reviveSpacingMs) return nothing();
   return {
     writes: [],
     effects: [{ kind: 'revive', framework: registration }],
@@ -242,14 +250,20 @@ function levels(
   };
 }
 
+function asksAgain({ effects }: OffersDecision): boolean {
+  return effects.some((effect) => effect.kind === 'again');
+}
+
 function reviveReason(
   asked: boolean,
+  newestAt: number,
   tick: TickMessage | undefined,
   moment: Moment,
 ): string | undefined {
   if (asked) return 'a worker waits: offers are wanted now';
   if (tick === undefined) return undefined;
   if (tick.suppressed) return 'a worker waits while offers are suppressed';
+  if (newestAt > tick.revivedAt) return 'a worker waits since after the last REVIVE';
   const pause = Math.min(reviveMaxMs, reviveBaseMs * 2 ** Math.max(0, tick.revives - 1));
   const silence = moment.now - Math.max(tick.offersAt, tick.revivedAt);
   return silence >= pause ? `a worker waits and no offer came for ${silence} ms` : undefined;

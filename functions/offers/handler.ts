@@ -66,6 +66,10 @@ async function loadState(
   ]);
   const chosen = offered.size === 0 ? [] : turned(waitingIds, offered).slice(0, workersAtOnce);
   const waiting = await readExisting(store, chosen.map(paths.worker), workerRecord);
+  const newest = events.some((event) => event.kind === 'tick') ? waitingIds.at(-1) : undefined;
+  const newestWorker =
+    newest === undefined ? undefined : await readRecord(store, paths.worker(newest), workerRecord);
+  const newestAt = newestWorker?.value.times.wanted;
   return {
     paths,
     framework,
@@ -75,6 +79,7 @@ async function loadState(
     waiting: waiting.filter((read) => read.value.state === 'wanted'),
     agents: avoided,
     refused: byId(refused),
+    ...(newestAt === undefined ? {} : { newestAt }),
   };
 }
 

@@ -220,6 +220,29 @@ test('offers: REVIVE is repeated after 5, 10, 20 ... 60 s while no offer comes',
   assert.deepEqual([sent(59_999, 9), sent(60_000, 9)], [false, true]);
 });
 
+test('offers: a worker that became wanted right after a REVIVE is not left to wait for the next pause', () => {
+  const kinds = (newestAt: number): readonly string[] =>
+    decide(
+      state({ waitingCount: 1, newestAt, revivedAt: now - 400 }),
+      [tick({ revivedAt: now - 400, offersAt: now - 390, revives: 0 })],
+      moment(),
+    ).effects.map((effect) => effect.kind);
+  assert.deepEqual(kinds(now - 300), ['revive']);
+  assert.deepEqual(kinds(now - 500), []);
+});
+
+test('offers: where more wait than were placed, the rest of the agents is asked for at once', () => {
+  const some = state({ waiting: [worker(1)], waitingCount: 3, revivedAt: now - 10 });
+  const { effects } = decide(some, [offers(offer('o1'))], moment());
+  assert.deepEqual(
+    effects.map((effect) => effect.kind),
+    ['accept', 'changed', 'revive'],
+  );
+  const [accept] = effects;
+  assert.ok(accept?.kind === 'accept');
+  assert.equal(accept.refuseSeconds, 0);
+});
+
 test('offers: a suppressed framework is revived as soon as something waits', () => {
   const { effects } = decide(state({ waitingCount: 1 }), [tick({ suppressed: true })], moment());
   assert.deepEqual(
