@@ -24,6 +24,8 @@ export function workDirectory(root: string): WorkDirectory {
     container: (containerId) => join(root, 'meta', 'containers', containerId),
   };
   mkdirSync(directory.tasks, { recursive: true });
+  // A real agent begins with an empty cache too: what a URL gives may have changed since.
+  rmSync(directory.cache, { recursive: true, force: true });
   mkdirSync(directory.cache, { recursive: true });
   return directory;
 }
