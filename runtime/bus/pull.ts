@@ -1,5 +1,5 @@
 import { createInbox } from 'nats';
-import { type Clock, sleep } from '../clock.ts';
+import type { Clock } from '../clock.ts';
 import { DreyError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Subscription } from './bus.ts';
@@ -65,7 +65,7 @@ export class Pull<Found extends Source> implements Subscription {
   }
 
   async #run(): Promise<void> {
-    const { wire, clock, log } = this.#options;
+    const { wire, log } = this.#options;
     let pauseMs = firstPauseMs;
     let first = true;
     while (!this.#stopped) {
@@ -85,8 +85,15 @@ export class Pull<Found extends Source> implements Subscription {
         log.warn({ error }, 'a stream cannot be read, trying again');
         pauseMs = Math.min(pauseMs * 2, longestPauseMs);
       }
-      if (!this.#stopped) await Promise.race([sleep(clock, pauseMs), this.#stop.promise]);
+      if (!this.#stopped) await this.#pause(pauseMs);
     }
+  }
+
+  async #pause(pauseMs: number): Promise<void> {
+    const passed = Promise.withResolvers<void>();
+    const timer = this.#options.clock.after(pauseMs, passed.resolve);
+    await Promise.race([passed.promise, this.#stop.promise]);
+    timer.cancel();
   }
 
   /** Hands over messages of this consumer until it is lost. */

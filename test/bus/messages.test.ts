@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { test } from 'node:test';
 import { connectBus } from '#runtime/bus/nats.ts';
@@ -199,3 +201,22 @@ test('bus: a process may start before its server', async (t) => {
 function isTimeout(error: unknown): boolean {
   return error instanceof RequestTimeoutError;
 }
+
+test('bus: a defect in a handler ends the process loudly instead of leaving it deaf', async (t) => {
+  const nats = await server(t, 'current');
+  const program = `
+    import { connectBus } from '#runtime/bus/nats.ts';
+    import { systemClock } from '#runtime/clock.ts';
+    const bus = await connectBus({ servers: ['${nats.url}'], name: 'broken', clock: systemClock });
+    bus.subscribe('a', undefined, () => { throw new TypeError('a defect'); });
+    setInterval(() => bus.publish('a', new Uint8Array()), 20);`;
+  const child = spawn(process.execPath, ['--input-type=module', '-e', program], {
+    cwd: `${import.meta.dirname}/../..`,
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  t.after(() => child.kill('SIGKILL'));
+  const said: string[] = [];
+  child.stderr.on('data', (data) => said.push(String(data)));
+  assert.deepEqual(await once(child, 'close'), [1, null]);
+  assert.match(said.join(''), /TypeError: a defect/);
+});
