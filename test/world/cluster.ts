@@ -45,6 +45,7 @@ export async function prepareCluster(world: World, options: ClusterOptions): Pro
   };
   const gateways: Part[] = [];
   const functions: Part[] = [];
+  const started = { gateways: 0, functions: 0 };
   const node = (kind: string, main: string, args: readonly string[], more: Settings = {}) =>
     world.start({
       name: kind,
@@ -59,14 +60,16 @@ export async function prepareCluster(world: World, options: ClusterOptions): Pro
     gateways,
     functions,
     startGateway: async () => {
-      const kind = `gateway-${gateways.length + 1}`;
+      started.gateways += 1;
+      const kind = `gateway-${started.gateways}`;
       const state = { 'drey.state.dir': join(world.dir, kind) };
       const part = await node(kind, 'gateway/main.ts', [], state);
       gateways.push(part);
       return part;
     },
     startFunctions: async (...names) => {
-      const kind = `functions-${functions.length + 1}`;
+      started.functions += 1;
+      const kind = `functions-${started.functions}`;
       const part = await node(kind, 'functions/main.ts', names);
       functions.push(part);
       return part;
