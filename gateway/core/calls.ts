@@ -10,6 +10,8 @@ import type { GatewaySurroundings } from './surroundings.ts';
 /** Nobody answered an offer for so long: the gateway declines it. */
 const unansweredMs = 5000;
 const refuseSeconds = 1;
+/** A doubled request comes within so many others. */
+const repliesKept = 4096;
 /** Sent in the order received, over one connection. */
 const orderedTypes: ReadonlySet<string> = new Set(['ACCEPT', 'DECLINE', 'SUPPRESS', 'REVIVE']);
 
@@ -31,6 +33,8 @@ export class CallDesk {
   readonly levels: Levels;
   readonly #part: Part;
   readonly #frameworkId: string;
+  /** Where the last calls are answered: each request has a subject of its own. */
+  readonly #replies = new Set<string>();
   #streamId: string | undefined;
   #teardown: Promise<CallOutcome> | undefined;
 
@@ -58,9 +62,22 @@ export class CallDesk {
 
   /** A call of a function: answered with its outcome. */
   handle(message: BusMessage): void {
+    if (this.#isRepeat(message)) return;
     void this.#perform(message).then((outcome) => {
       if (message.reply !== undefined) this.#part.bus.publish(message.reply, encodeJson(outcome));
     });
+  }
+
+  /** A doubled request gets one answer: that the second finds its offers used would deny the first. */
+  #isRepeat({ reply }: BusMessage): boolean {
+    if (reply === undefined) return false;
+    if (this.#replies.has(reply)) return true;
+    this.#replies.add(reply);
+    for (const oldest of this.#replies) {
+      if (this.#replies.size <= repliesKept) break;
+      this.#replies.delete(oldest);
+    }
+    return false;
   }
 
   /** Nothing is awaited before a call is handed on, so that their order stays. */

@@ -221,6 +221,8 @@ export class Epoch implements StreamListener {
     for (const offer of offers) this.calls.lent.add(offer.id.value, now);
     this.calls.levels.offersAt = now;
     this.calls.levels.revives = 0;
+    // A REVIVE of unknown outcome may have overtaken the SUPPRESS after it.
+    this.calls.levels.suppressed = false;
     for (const chunk of chunkOffers(bytes, offers, chunkBytes)) {
       const handed = bus.publish(subjects.offers, chunk, this.#headers());
       // Nothing is lost for good: the offers are declined in 5 s and come again.

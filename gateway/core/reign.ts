@@ -207,8 +207,9 @@ export class Reign {
   ): Promise<ReignEnd | undefined> {
     const { clock, id, log } = this.#part;
     if (!this.#options.leads()) return undefined;
-    log.warn({ epoch: epoch.number, ...end }, 'the subscription to Mesos has ended');
     const said = end.kind === 'error' ? end.message : undefined;
+    const tell = said === undefined || said === takenOver ? log.warn : log.error;
+    tell.call(log, { epoch: epoch.number, ...end }, 'the subscription to Mesos has ended');
     const tornDown = (await epoch.calls.teardown)?.outcome === 'sent';
     if (said === removedByMesos) {
       await this.#persist(() => this.#onRemoved(frameworkId));
@@ -270,8 +271,8 @@ export class Reign {
 
   #tickAgain(): void {
     this.#timer = this.#part.clock.after(tickMs, () => {
-      if (!this.#options.leads()) return;
-      this.#tick();
+      // The lead may be in doubt at this moment and yet not lost: only the reign's end stops the timer.
+      if (this.#options.leads()) this.#tick();
       this.#tickAgain();
     });
   }

@@ -22,6 +22,11 @@ export interface HttpMesosOptions {
   readonly credential?: { readonly principal: string; readonly secret: string } | undefined;
 }
 
+const streamIsOver: CallOutcome = {
+  outcome: 'refused',
+  message: 'the subscription of this call has ended',
+};
+
 /** Where the calls of the present stream go. */
 interface Target {
   readonly streamId: string;
@@ -35,6 +40,8 @@ export class HttpMesos implements Mesos {
   readonly #masters: MasterFinder;
   readonly #headers: Readonly<Record<string, string>>;
   #target: Target | undefined;
+  /** Settles when the last ordered call has been answered: the next is written only then. */
+  #ordered: Promise<unknown> = Promise.resolve();
 
   constructor(options: HttpMesosOptions) {
     this.#masters = options.masters;
@@ -128,9 +135,10 @@ export class HttpMesos implements Mesos {
       connect: { timeout: connectTimeoutMs },
       headersTimeout: answerTimeoutMs,
       bodyTimeout: answerTimeoutMs,
-      // The next call is written when the one before has been answered: that keeps their order.
       pipelining: 1,
     };
+    // A call that hangs at the former master must not hold back those to this one.
+    this.#ordered = Promise.resolve();
     this.#target = {
       streamId,
       path: at.pathname,
@@ -150,14 +158,21 @@ export class HttpMesos implements Mesos {
 
   async call(streamId: string, call: Uint8Array, ordered: boolean): Promise<CallOutcome> {
     const target = this.#target;
-    if (target?.streamId !== streamId) {
-      return { outcome: 'refused', message: 'the subscription of this call has ended' };
-    }
+    if (target?.streamId !== streamId) return streamIsOver;
+    if (!ordered) return this.#send(target, target.others, call);
+    // Asked again when its turn comes: what waited behind the end of the stream is not sent.
+    const answered = this.#ordered.then(() => this.#send(target, target.ordered, call));
+    this.#ordered = answered;
+    return answered;
+  }
+
+  async #send(target: Target, way: Dispatcher, call: Uint8Array): Promise<CallOutcome> {
+    if (this.#target !== target) return streamIsOver;
     try {
-      const response = await (ordered ? target.ordered : target.others).request({
+      const response = await way.request({
         method: 'POST',
         path: target.path,
-        headers: { ...this.#headers, 'mesos-stream-id': streamId },
+        headers: { ...this.#headers, 'mesos-stream-id': target.streamId },
         body: call,
       });
       return outcomeOf(response.statusCode, await response.body.text());

@@ -52,8 +52,8 @@ export class SubscribeError extends DreyError {
     this.retryAfterMs = facts.retryAfterMs;
   }
 
-  /** Repeating the same SUBSCRIBE cannot help: the master refuses its form or its credentials. */
+  /** Repeating the same SUBSCRIBE cannot help: its form or credentials are refused, or this is no master. */
   get hopeless(): boolean {
-    return this.status !== undefined && this.status >= 400 && this.status < 500;
+    return this.status !== undefined && this.status >= 200 && this.status < 500;
   }
 }

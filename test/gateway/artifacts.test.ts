@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import {
@@ -12,6 +13,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { get } from 'node:https';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -170,6 +172,43 @@ test('artifacts: exact paths only; HEAD, Range, ETag, 404, 405, 410, 416', async
   assert.equal((await ask(pathname)).status, 410);
   const busy = { host: '127.0.0.1', port: server.port, address: 'a' };
   await assert.rejects(serveArtifacts(shipment, busy), /artifactserver\.port: cannot listen/);
+});
+
+test('artifacts: with a PKCS12 keystore they are served over TLS', async (t) => {
+  const dir = scratch(t);
+  const [key, cert, keystore] = ['k.pem', 'c.pem', 's.p12'].map((name) => join(dir, name));
+  const openssl = (...args: readonly (string | undefined)[]) =>
+    execFileSync('openssl', args.map(String), { stdio: 'ignore' });
+  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
+  openssl(
+    'req',
+    '-x509',
+    '-newkey',
+    'rsa:2048',
+    '-nodes',
+    '-keyout',
+    key,
+    '-out',
+    cert,
+    ...subject,
+  );
+  openssl('pkcs12', '-export', '-inkey', key, '-in', cert, '-out', keystore, '-passout', 'pass:pw');
+  const shipment = await makeShipment({ config, stateDir: join(dir, 'state') });
+  const at = { host: '127.0.0.1', port: 0, address: 'localhost' };
+  const tls = { keystore: keystore ?? '', password: 'pw' };
+  const server = await serveArtifacts(shipment, { ...at, tls });
+  t.after(() => server.close());
+  const [url = ''] = server.urls;
+  const status = await new Promise<number | undefined>((resolve, reject) => {
+    const options = { ca: readFileSync(cert ?? ''), host: '127.0.0.1', servername: 'localhost' };
+    get(url, options, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    }).on('error', reject);
+  });
+  assert.equal(status, 200);
+  const wrong = serveArtifacts(shipment, { ...at, tls: { ...tls, password: 'no' } });
+  await assert.rejects(wrong, /security\.ssl\.rest\.keystore: .*PKCS12/);
 });
 
 test('artifacts: a missing Flink and an unwritable directory are told with the key', async (t) => {

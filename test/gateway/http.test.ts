@@ -108,6 +108,27 @@ test('mesos: calls carry stream id and credentials; ordered ones arrive in order
   await mesos.close();
 });
 
+test('mesos: ordered calls that wait behind the end of their stream are not sent', async (t) => {
+  const master = await startFakeMaster();
+  t.after(() => master.stop());
+  const mesos = mesosAt(master.origin);
+  const stream = await mesos.subscribe(subscribe, deaf);
+  const answers: (() => void)[] = [];
+  master.answer = (_heard, response) => {
+    answers.push(() => response.writeHead(202).end());
+    return true;
+  };
+  const first = mesos.call(stream.streamId, call('REVIVE'), true);
+  const second = mesos.call(stream.streamId, call('SUPPRESS'), true);
+  await until(() => answers.length === 1, { deadlineMs: 5000, what: 'the first call' });
+  stream.close();
+  answers[0]?.();
+  assert.equal((await first).outcome, 'sent');
+  assert.equal((await second).outcome, 'refused');
+  assert.equal(master.heard.length, 2);
+  await mesos.close();
+});
+
 test('mesos: a redirect is followed for the subscription and for all its calls', async (t) => {
   const leader = await startFakeMaster();
   const follower = await startFakeMaster();
@@ -141,6 +162,7 @@ test('mesos: what refuses a subscription is told with status and text', async (t
     { status: 503, text: 'No leader elected', hopeless: false },
     { status: 401, text: '401 Unauthorized.', hopeless: true },
     { status: 404, text: '', hopeless: true },
+    { status: 200, text: '', hopeless: true },
   ];
   for (const { status, text, hopeless } of answers) {
     master.answer = (_heard, response) => {
@@ -151,7 +173,7 @@ test('mesos: what refuses a subscription is told with status and text', async (t
       assert.ok(error instanceof SubscribeError);
       assert.equal(error.status, status);
       assert.equal(error.hopeless, hopeless);
-      assert.equal(error.retryAfterMs, 2000);
+      if (status !== 200) assert.equal(error.retryAfterMs, 2000);
       assert.ok(error.message.includes(text));
       return true;
     };
