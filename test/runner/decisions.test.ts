@@ -243,7 +243,7 @@ test('runner: stop finishes what was taken and takes nothing more', async () => 
   const settled = Promise.allSettled(asked);
   const stopped = running.stop();
   const late = () =>
-    ask({ kind: 'add', id: 'late' }, 200).then(
+    ask({ kind: 'add', id: 'n0' }, 200).then(
       () => false,
       (error) => error instanceof NoResponderError,
     );
