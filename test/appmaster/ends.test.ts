@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict';
+import { mkdir, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { test } from 'node:test';
+import { subjectsOf } from '#proto/subjects.ts';
+import { watchDrey } from '#test/world/drey.ts';
+import { leftoversOf } from '#test/world/leftovers.ts';
+import { startMesos } from '#test/world/mesos.ts';
+import type { Part } from '#test/world/part.ts';
+import { freePort } from '#test/world/ports.ts';
+import { until } from '#test/world/until.ts';
+import { inWorld, type World } from '#test/world/world.ts';
+
+const root = resolve(import.meta.dirname, '../..');
+const cluster = 'ends';
+
+/** Small, quick to start, without Flink's own high availability. */
+const settings = {
+  'drey.cluster': cluster,
+  'drey.gateway.http.bind-host': '127.0.0.1',
+  'drey.functions.http.bind-host': '127.0.0.1',
+  'drey.zookeeper.session-timeout': '4 s',
+  'jobmanager.rpc.address': '127.0.0.1',
+  'jobmanager.bind-host': '127.0.0.1',
+  'rest.address': '127.0.0.1',
+  'rest.bind-address': '127.0.0.1',
+  'jobmanager.memory.heap.size': '160m',
+  'jobmanager.memory.jvm-overhead.min': '64m',
+  'taskmanager.memory.process.size': '1g',
+  'env.java.opts.all': '-XX:+UseSerialGC -XX:TieredStopAtLevel=1',
+};
+
+interface Appmaster {
+  readonly part: Part;
+  readonly rest: string;
+  readonly folder: string;
+}
+
+async function startAppmaster(
+  world: World,
+  name: string,
+  master: string,
+  more: Readonly<Record<string, string>>,
+  ready: RegExp,
+): Promise<Appmaster> {
+  const folder = join(world.dir, name);
+  await mkdir(join(folder, 'conf'), { recursive: true });
+  const port = await freePort();
+  const all = {
+    ...settings,
+    'mesos.master': master,
+    'drey.state.dir': join(folder, 'state'),
+    'rest.port': String(port),
+    'jobmanager.rpc.port': '0',
+    ...more,
+  };
+  const lines = Object.entries(all).map(([key, value]) => `${key}: ${value}\n`);
+  // The old syntax: it must do as well.
+  await writeFile(join(folder, 'conf', 'flink-conf.yaml'), lines.join(''));
+  world.showOnFailure(join(folder, 'state/log/gateway.log'));
+  const part = await world.start({
+    name,
+    file: join(root, 'deploy/bin/mesos-appmaster.sh'),
+    args: [],
+    env: {
+      ...process.env,
+      FLINK_HOME: join(root, '.drey/flink-2.3.0'),
+      FLINK_CONF_DIR: join(folder, 'conf'),
+    },
+    ready: (log) => ready.test(log),
+    readyMs: 90_000,
+  });
+  return { part, rest: `http://127.0.0.1:${port}`, folder };
+}
+
+function shared(world: World): Readonly<Record<string, string>> {
+  return {
+    'drey.zookeeper.quorum': world.zookeeper.servers,
+    'drey.nats.servers': world.nats.url,
+  };
+}
+
+async function shutDown({ rest }: Appmaster): Promise<void> {
+  const answer = await fetch(`${rest}/cluster`, { method: 'DELETE' });
+  assert.equal(answer.ok, true);
+}
+
+test('appmaster: with a fixed number of workers DELETE /cluster ends everything with 0', () =>
+  inWorld(async (world) => {
+    const mesos = await startMesos(world, { simulated: 1 });
+    const fixed = { ...shared(world), 'drey.demand': 'fixed', 'drey.demand.target': '1' };
+    const appmaster = await startAppmaster(
+      world,
+      'fixed',
+      mesos.address,
+      fixed,
+      /JobManager ready/,
+    );
+    await until(async () => (await mesos.framework()).tasks.length === 1, {
+      deadlineMs: 30_000,
+      what: 'the one worker is launched',
+    });
+    const { ended } = appmaster.part;
+    await shutDown(appmaster);
+    assert.equal(await ended, 0);
+    assert.deepEqual(await mesos.frameworks(), []);
+    assert.deepEqual(leftoversOf(appmaster.folder), []);
+  }));
+
+test('appmaster: a cluster on its own servers ends with 0 and can be started again', () =>
+  inWorld(async (world) => {
+    const mesos = await startMesos(world, { simulated: 1 });
+    const both = /JobManager ready[\s\S]*registered|registered[\s\S]*JobManager ready/;
+    const ids: string[] = [];
+    for (const _ of [1, 2]) {
+      const appmaster = await startAppmaster(world, 'own', mesos.address, {}, both);
+      ids.push((await mesos.framework()).id);
+      const { ended } = appmaster.part;
+      await shutDown(appmaster);
+      assert.equal(await ended, 0);
+      assert.deepEqual(leftoversOf(appmaster.folder), []);
+    }
+    assert.notEqual(ids[0], ids[1], 'an ended framework is never registered again');
+  }));
+
+test('appmaster: the teardown command from outside ends everything with 0', () =>
+  inWorld(async (world) => {
+    const mesos = await startMesos(world, { simulated: 1 });
+    const ready = /JobManager ready/;
+    const appmaster = await startAppmaster(world, 'torn', mesos.address, shared(world), ready);
+    const drey = await watchDrey(cluster, world.zookeeper.servers, world.nats.url);
+    world.atEnd(() => drey.close());
+    const { ended } = appmaster.part;
+    await drey.bus.append(subjectsOf(cluster).admin('teardown'), new TextEncoder().encode('{}'));
+    assert.equal(await ended, 0);
+    assert.deepEqual(await mesos.frameworks(), []);
+    assert.deepEqual(leftoversOf(appmaster.folder), []);
+  }));
+
+test('appmaster: a second one stands by without a JobManager and takes over', () =>
+  inWorld(async (world) => {
+    const mesos = await startMesos(world, { simulated: 1 });
+    const first = await startAppmaster(
+      world,
+      'first',
+      mesos.address,
+      shared(world),
+      /JobManager ready[\s\S]*registered|registered[\s\S]*JobManager ready/,
+    );
+    const { id } = await mesos.framework();
+    const second = await startAppmaster(
+      world,
+      'second',
+      mesos.address,
+      shared(world),
+      /standing by/,
+    );
+    assert.doesNotMatch(await second.part.log(), /JobManager started/);
+    await first.part.kill('SIGKILL');
+    await until(async () => /JobManager ready/.test(await second.part.log()), {
+      deadlineMs: 60_000,
+      what: 'the second appmaster runs the JobManager',
+    });
+    assert.equal((await mesos.framework()).id, id, 'the framework is the same');
+    const { ended } = second.part;
+    await shutDown(second);
+    assert.equal(await ended, 0);
+  }));
