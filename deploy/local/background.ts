@@ -22,8 +22,12 @@ export type ExitOf = Promise<number | string>;
 
 const everyMs = 50;
 
+/** Once everything is being stopped nothing may be started behind its back. */
+let stopping = false;
+
 /** Starts a process that outlives this one, with its output in a log and its id in a file. */
 export function startBackground(name: PartName, command: BackgroundCommand): ExitOf {
+  if (stopping) throw new Error(`${name} is not started: everything is being stopped`);
   const log = openSync(logOf(name), 'a');
   const child = spawn(command.file, command.args, {
     cwd: runFolder,
@@ -64,6 +68,7 @@ export async function waitForLog(
 
 /** Stops every part that runs, in order; whatever does not end in time is killed with its group. */
 export async function stopAll(say: (line: string) => void): Promise<void> {
+  stopping = true;
   for (const name of partNames) {
     const pid = pidOf(name);
     if (pid !== undefined) {
