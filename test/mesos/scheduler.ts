@@ -132,6 +132,14 @@ export class Scheduler {
     });
   }
 
+  /** Waits for what the master said of a task by itself, for this reason. */
+  told(taskId: string, reason: NonNullable<TaskStatus['reason']>): Promise<TaskStatus> {
+    return until(() => this.updates(taskId).find((status) => status.reason === reason), {
+      deadlineMs: patienceMs,
+      what: `${taskId} is told for ${reason}`,
+    });
+  }
+
   async acknowledge(status: TaskStatus): Promise<void> {
     const { uuid, agent_id, task_id } = status;
     if (uuid === undefined || agent_id === undefined) return;

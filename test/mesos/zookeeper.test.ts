@@ -64,7 +64,7 @@ test('mesos: of two masters at a ZooKeeper one leads, the other points to it and
     const again = await Scheduler.subscribe(at(two), { info });
     await again.offer();
     await again.call({ type: 'RECONCILE', reconcile: {} });
-    assert.equal((await again.reached('t', 'TASK_RUNNING')).reason, 'REASON_RECONCILIATION');
+    assert.equal((await again.told('t', 'REASON_RECONCILIATION')).state, 'TASK_RUNNING');
     await scheduler.close();
     await again.close();
   } finally {
