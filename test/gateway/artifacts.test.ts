@@ -176,31 +176,22 @@ test('artifacts: exact paths only; HEAD, Range, ETag, 404, 405, 410, 416', async
 
 test('artifacts: with a PKCS12 keystore they are served over TLS', async (t) => {
   const dir = scratch(t);
-  const [key, cert, keystore] = ['k.pem', 'c.pem', 's.p12'].map((name) => join(dir, name));
-  const openssl = (...args: readonly (string | undefined)[]) =>
-    execFileSync('openssl', args.map(String), { stdio: 'ignore' });
-  const subject = ['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:localhost'];
-  openssl(
-    'req',
-    '-x509',
-    '-newkey',
-    'rsa:2048',
-    '-nodes',
-    '-keyout',
-    key,
-    '-out',
-    cert,
-    ...subject,
-  );
-  openssl('pkcs12', '-export', '-inkey', key, '-in', cert, '-out', keystore, '-passout', 'pass:pw');
+  const keystore = join(dir, 'rest.p12');
+  // Every machine that runs Flink has the JDK's keytool.
+  const keytool = 'keytool';
+  const store = ['-keystore', keystore, '-storetype', 'PKCS12', '-storepass', 'secret'];
+  const names = ['-dname', 'CN=localhost', '-ext', 'SAN=dns:localhost'];
+  const make = ['-genkeypair', '-keyalg', 'RSA', '-alias', 'a', ...names, ...store];
+  execFileSync(keytool, make, { stdio: 'ignore' });
+  const ca = execFileSync(keytool, ['-exportcert', '-rfc', '-alias', 'a', ...store]);
   const shipment = await makeShipment({ config, stateDir: join(dir, 'state') });
   const at = { host: '127.0.0.1', port: 0, address: 'localhost' };
-  const tls = { keystore: keystore ?? '', password: 'pw' };
+  const tls = { keystore, password: 'secret' };
   const server = await serveArtifacts(shipment, { ...at, tls });
   t.after(() => server.close());
   const [url = ''] = server.urls;
   const status = await new Promise<number | undefined>((resolve, reject) => {
-    const options = { ca: readFileSync(cert ?? ''), host: '127.0.0.1', servername: 'localhost' };
+    const options = { ca, host: '127.0.0.1', servername: 'localhost' };
     get(url, options, (response) => {
       response.resume();
       resolve(response.statusCode);
