@@ -38,6 +38,8 @@ export interface HeardOffers {
 export interface HeardUpdate {
   readonly kind: 'update';
   readonly epoch: number;
+  /** The position among the events of its epoch. */
+  readonly sequence?: number;
   readonly status: TaskStatus;
 }
 

@@ -32,7 +32,7 @@ export function hearsUpdates(subjects: Subjects): Hears<Heard> {
     parse: (message) => {
       const status = mesosEvent(message).update?.status;
       if (status === undefined) throw new BadMessageError('an UPDATE event without a status');
-      return { kind: 'update', epoch: epochOf(message), status };
+      return { kind: 'update', epoch: epochOf(message), ...sequenceOf(message), status };
     },
   };
 }
@@ -153,6 +153,11 @@ function epochOf(message: BusMessage): number {
     throw new BadMessageError(`${message.subject}: header ${header.epoch} is not a whole number`);
   }
   return epoch;
+}
+
+function sequenceOf(message: BusMessage): { readonly sequence?: number } {
+  const sequence = Number(message.headers[header.sequence]);
+  return Number.isSafeInteger(sequence) ? { sequence } : {};
 }
 
 function parsed<T extends z.ZodType>(schema: T, message: BusMessage): z.infer<T> {

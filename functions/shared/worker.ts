@@ -1,10 +1,4 @@
-import type {
-  RecordPaths,
-  RequestRecord,
-  WorkerRecord,
-  WorkerSize,
-  WorkerState,
-} from '#proto/records.ts';
+import type { RecordPaths, WorkerRecord, WorkerSize, WorkerState } from '#proto/records.ts';
 import type { Moment } from '#runtime/function.ts';
 import { createOf, replaceOf, type Versioned } from '#runtime/store/ops.ts';
 import type { StoreOp } from '#runtime/store/store.ts';
@@ -23,6 +17,7 @@ type Changeable =
   | 'status'
   | 'unacknowledged'
   | 'doubts'
+  | 'told'
   | 'kills'
   | 'due';
 
@@ -118,17 +113,6 @@ export function newWorker(from: NewWorker, moment: Moment): WorkerRecord {
     times: { wanted: moment.now },
     why: from.why,
   };
-}
-
-/** The request node that leads to a worker, or to none. */
-export function requestWrite(
-  paths: RecordPaths,
-  id: string,
-  worker: string,
-  moment: Moment,
-): StoreOp {
-  const record: RequestRecord = { v: 1, op: moment.op, worker };
-  return createOf(paths.request(id), record);
 }
 
 function indexWrites(

@@ -117,11 +117,12 @@ function update(ground: Ground, draft: Draft, event: HeardUpdate): void {
 }
 
 function known(ground: Ground, draft: Draft, worker: WorkerRecord, event: HeardUpdate): void {
-  const { status, epoch } = event;
+  const { status, epoch, sequence } = event;
   const { moment, settings, framework } = ground;
   const uuid = uuidOf(status);
   const result = applied(worker, status, {
     epoch,
+    sequence,
     settings,
     masterChangedAt: framework.masterChangedAt ?? 0,
     uuid,

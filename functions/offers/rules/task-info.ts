@@ -3,7 +3,7 @@ import type { WorkerRecord } from '#proto/records.ts';
 import type { ClusterSettings } from '#proto/spec.ts';
 
 /** Environment variable that carries a worker's own Flink properties, one `key=value` per line: never the command line. */
-export const propertiesVariable = 'DREY_TASKMANAGER_PROPERTIES';
+const propertiesVariable = 'DREY_TASKMANAGER_PROPERTIES';
 
 /** The TaskInfo of a TaskManager: a plain command task, the command constant (mesos.v1.TaskInfo, CommandInfo). */
 export function taskInfo(

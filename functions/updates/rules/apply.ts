@@ -8,6 +8,8 @@ import { mayLive, saidBy, type Verdict, verdicts } from './table.ts';
 /** What stands around a status: the epoch it came in, and how far the master is to be trusted. */
 export interface Around {
   readonly epoch: number;
+  /** The position of the event in its epoch. */
+  readonly sequence: number | undefined;
   readonly settings: ClusterSettings;
   /** When the master's id last changed. */
   readonly masterChangedAt: number;
@@ -29,6 +31,10 @@ const doubtAgainMs = 30_000;
 
 /** The worker's next state: see the table for what follows from what. */
 export function applied(worker: WorkerRecord, status: TaskStatus, around: Around): Applied {
+  if (isOvertaken(worker, around)) {
+    const next = patched(worker, { why: worker.why }, around.moment);
+    return { worker: next, verdict: 'note', vanished: false };
+  }
   const said = saidBy(status);
   const verdict = verdicts[worker.state][said];
   if (verdict === 'doubt') return doubted(worker, status, around);
@@ -38,6 +44,12 @@ export function applied(worker: WorkerRecord, status: TaskStatus, around: Around
     verdict,
     vanished: false,
   };
+}
+
+/** A copy that was frozen, or a repeat, brings an event after a newer one about the same task. */
+function isOvertaken({ told }: WorkerRecord, { epoch, sequence }: Around): boolean {
+  if (told === undefined || sequence === undefined) return false;
+  return epoch < told.epoch || (epoch === told.epoch && sequence < told.sequence);
 }
 
 function after(
@@ -122,16 +134,19 @@ function ended(worker: WorkerRecord, news: News, why: string, around: Around): W
   );
 }
 
-type News = { readonly spoke: number; readonly status?: WorkerRecord['status'] };
+type News = Pick<Partial<WorkerRecord>, 'status' | 'told'> & { readonly spoke: number };
 
 /** The status as it is kept; an older one that comes late does not replace a newer one. */
 function noted(worker: WorkerRecord, status: TaskStatus, around: Around): News {
   const at = status.timestamp === undefined ? around.moment.now : status.timestamp * 1000;
-  const spoke = Math.max(worker.spoke, around.epoch);
-  if (worker.status !== undefined && worker.status.at > at) return { spoke };
+  const { epoch, sequence } = around;
+  const spoke = Math.max(worker.spoke, epoch);
+  const told = sequence === undefined ? {} : { told: { epoch, sequence } };
+  if (worker.status !== undefined && worker.status.at > at) return { spoke, ...told };
   const { reason, source, message } = status;
   return {
     spoke,
+    ...told,
     status: {
       ...(around.uuid === undefined ? {} : { uuid: around.uuid }),
       state: status.state,
@@ -143,9 +158,10 @@ function noted(worker: WorkerRecord, status: TaskStatus, around: Around): News {
   };
 }
 
-/** A worker that was taken back has no agent in its record: Mesos tells where it is. */
+/** Mesos tells where a task is, whatever was decided: a KILL that names another agent is ignored. */
 function place(worker: WorkerRecord, status: TaskStatus): { readonly agentId?: string } {
-  if (worker.agentId !== undefined || status.agent_id === undefined) return {};
+  if (status.agent_id === undefined) return {};
+  if (worker.agentId !== undefined && !mayLive(saidBy(status))) return {};
   return { agentId: status.agent_id.value };
 }
 
