@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, openSync, writeSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { type Clock, systemClock, type Timer } from '#runtime/clock.ts';
 import { type Ended, endingOf, endOf, killGroup } from './ended.ts';
+import { LogFile } from './log-file.ts';
 
 /** How a process is started. */
 export interface Command {
@@ -70,19 +71,22 @@ export class Part {
   start(): void {
     if (this.#stopping || this.#child !== undefined) return;
     const { file, args, env, cwd } = this.#options.command();
-    const log = openSync(this.#options.log, 'a', 0o600);
+    const log = new LogFile(this.#options.log, (why) =>
+      this.#options.say(`what ${this.name} says is lost: ${why}`),
+    );
     const guarded = setpriv === undefined ? [file] : [setpriv, '--pdeathsig', 'KILL', '--', file];
     const child = spawn(guarded[0] ?? file, [...guarded.slice(1), ...args], {
       env,
       cwd,
       detached: true,
-      stdio: ['ignore', 'pipe', log],
+      stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child = child;
     const startedAt = this.#clock.now();
     this.#listen(child, log);
     this.#ended = endOf(child).then((code) => {
       this.#child = undefined;
+      log.close();
       if (!this.#stopping) this.#handleEnd(code, this.#clock.now() - startedAt);
     });
     if (child.pid !== undefined) this.#options.onStart?.(child.pid);
@@ -105,11 +109,13 @@ export class Part {
     this.#options.say(`${this.name} stopped`);
   }
 
-  #listen(child: ChildProcess, log: number): void {
+  #listen(child: ChildProcess, log: LogFile): void {
     let rest = '';
+    child.stderr?.setEncoding('utf8');
+    child.stderr?.on('data', (text: string) => log.write(text));
     child.stdout?.setEncoding('utf8');
     child.stdout?.on('data', (text: string) => {
-      writeSync(log, text);
+      log.write(text);
       const lines = (rest + text).split('\n');
       // A line without end is cut, so that it cannot grow without limit.
       rest = (lines.pop() ?? '').slice(-65_536);
@@ -132,8 +138,19 @@ export class Part {
 
   #restartAfter(pauseMs: number): void {
     this.#retry = this.#clock.after(pauseMs, () => {
-      if (this.#options.mayRestart?.() ?? true) this.start();
+      if (this.#options.mayRestart?.() ?? true) this.#startAgain();
       else this.#restartAfter(firstPauseMs);
     });
+  }
+
+  /** What was there at the first start may be gone by now; it may come back. */
+  #startAgain(): void {
+    try {
+      this.start();
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      this.#options.say(`${this.name} cannot be started again, trying on: ${why}`);
+      this.#restartAfter(longestPauseMs);
+    }
   }
 }
