@@ -45,8 +45,8 @@ for (const version of flinkVersions) {
 
       const [victim] = demand.workers;
       victim?.part?.kill('SIGKILL');
-      await until(() => demand.workers.length === 3, { deadlineMs: 20_000, what: 'a request' });
-      await until(() => victim?.confirmed, { deadlineMs: 20_000, what: 'the end is confirmed' });
+      await until(() => demand.workers.length === 3, { deadlineMs: 60_000, what: 'a request' });
+      await until(() => victim?.confirmed, { deadlineMs: 60_000, what: 'the end is confirmed' });
       await flink.rest.running(jobId);
       assert.deepEqual(
         demand.workers.map(({ n }) => n),

@@ -54,7 +54,7 @@ export function flinkRest(port: number): FlinkRest {
     url,
     serving: async () => {
       await until(() => call('GET', '/overview'), {
-        deadlineMs: 60_000,
+        deadlineMs: 180_000,
         what: 'the JobManager serves',
         everyMs: 50,
       });
@@ -65,12 +65,12 @@ export function flinkRest(port: number): FlinkRest {
       const answer = await call('POST', `/jars/${jarId}/run`, body);
       return z.object({ jobid: z.string() }).parse(answer).jobid;
     },
-    running: async (jobId, deadlineMs = 60_000) => {
+    running: async (jobId, deadlineMs = 180_000) => {
       await until(() => allRun(jobId), { deadlineMs, what: `job ${jobId} runs`, everyMs: 50 });
     },
     stumbled: async (jobId) => {
       const what = `job ${jobId} has lost a task`;
-      await until(async () => !(await allRun(jobId)), { deadlineMs: 30_000, what });
+      await until(async () => !(await allRun(jobId)), { deadlineMs: 60_000, what });
     },
     jobState: async (jobId) => (await details(jobId)).state,
     cancel: async (jobId) => void (await call('PATCH', `/jobs/${jobId}`)),

@@ -36,7 +36,7 @@ function itAsks(run: Run): void {
     const { demand, flink } = run.session;
     const submitted = performance.now();
     run.jobId = await run.session.submit(4);
-    await until(() => demand.workers.length === 2, { deadlineMs: 20_000, what: 'two requests' });
+    await until(() => demand.workers.length === 2, { deadlineMs: 60_000, what: 'two requests' });
     note('submit to two requests', submitted);
     const [first, second] = demand.heard.filter(({ verb }) => verb === 'request');
     assert.ok(first && second && second.at - first.at < 200, 'both requests come together');
@@ -88,12 +88,12 @@ function itReplaces(run: Run): void {
     const [victim] = live(run);
     const killed = performance.now();
     victim?.part?.kill('SIGKILL');
-    await until(() => demand.workers.length === 3, { deadlineMs: 20_000, what: 'a request' });
+    await until(() => demand.workers.length === 3, { deadlineMs: 60_000, what: 'a request' });
     note('SIGKILL to the new request', killed);
     await flink.rest.stumbled(run.jobId);
     await flink.rest.running(run.jobId);
     note('SIGKILL to job RUNNING', killed);
-    await until(() => victim?.confirmed, { deadlineMs: 5000, what: 'the end is confirmed' });
+    await until(() => victim?.confirmed, { deadlineMs: 30_000, what: 'the end is confirmed' });
     await passed(settleMs);
     assert.equal(demand.workers.length, 3);
   });
@@ -104,13 +104,13 @@ function itReplaces(run: Run): void {
     const [victim] = live(run);
     victim?.part?.kill('SIGKILL');
     await until(() => victim?.state === 'ended', {
-      deadlineMs: 5000,
+      deadlineMs: 30_000,
       what: 'the worker is gone',
     });
     await flink.rest.stumbled(run.jobId);
     const back = performance.now();
     await nats.restart();
-    await until(() => demand.workers.length === 4, { deadlineMs: 20_000, what: 'a request' });
+    await until(() => demand.workers.length === 4, { deadlineMs: 60_000, what: 'a request' });
     note('NATS start to the new request', back);
     await flink.rest.running(run.jobId);
     note('NATS start to job RUNNING', back);
@@ -139,7 +139,7 @@ function itWaits(run: Run): void {
     demand.waits = true;
     run.jobId = await run.session.submit(2);
     const requests = () => demand.heard.slice(heard).filter(({ verb }) => verb === 'request');
-    await until(() => requests().length >= 3, { deadlineMs: 20_000, what: 'two repeats' });
+    await until(() => requests().length >= 3, { deadlineMs: 60_000, what: 'two repeats' });
     const [first, second, third] = requests();
     assert.deepEqual(second?.message, first?.message);
     assert.deepEqual(third?.message, first?.message);
@@ -160,10 +160,10 @@ function itWaits(run: Run): void {
     // Beside a running job: alone, Flink 2.3 forgets to cancel the last request of its kind.
     const second = await run.session.submit(2);
     const waiting = () => demand.workers.find(({ state }) => state === 'wanted');
-    const worker = await until(waiting, { deadlineMs: 20_000, what: 'a request' });
+    const worker = await until(waiting, { deadlineMs: 60_000, what: 'a request' });
     const cancelled = performance.now();
     await flink.rest.cancel(second);
-    await until(() => worker.confirmed, { deadlineMs: 20_000, what: 'the end is confirmed' });
+    await until(() => worker.confirmed, { deadlineMs: 60_000, what: 'the end is confirmed' });
     note('cancel to the end of the waiting worker', cancelled);
     demand.waits = false;
     const released = demand.heard.slice(heard).filter(({ verb }) => verb === 'release');
@@ -175,7 +175,7 @@ function itWaits(run: Run): void {
     const late = { session: worker.session, n: worker.n, worker: 'taskmanager-99999' };
     demand.publish('launched', late);
     const givenBack = () => demand.heard.some(({ message }) => message.worker === late.worker);
-    await until(givenBack, { deadlineMs: 5000, what: 'the late worker is released' });
+    await until(givenBack, { deadlineMs: 30_000, what: 'the late worker is released' });
     assert.equal(await flink.rest.jobState(run.jobId), 'RUNNING');
     await cancelAndRelease(run);
   });
@@ -189,7 +189,7 @@ function itKeepsOrder(run: Run): void {
     demand.waits = true;
     demand.script = ({ verb }) => (verb === 'request' ? 'lost' : undefined);
     run.jobId = await run.session.submit(2);
-    await until(() => live(run).length === 1, { deadlineMs: 20_000, what: 'a request' });
+    await until(() => live(run).length === 1, { deadlineMs: 60_000, what: 'a request' });
     const [worker] = live(run);
     assert.ok(worker);
     demand.end(worker, 'ended at once');
@@ -243,7 +243,7 @@ function live(run: Run): readonly ScriptedWorker[] {
 async function cancelAndRelease(run: Run): Promise<void> {
   await run.session.flink.rest.cancel(run.jobId);
   await until(() => run.session.demand.workers.every(({ confirmed }) => confirmed), {
-    deadlineMs: 20_000,
+    deadlineMs: 60_000,
     what: 'every worker is released and its end confirmed',
   });
 }

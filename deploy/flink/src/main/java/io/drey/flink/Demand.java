@@ -3,11 +3,15 @@ package io.drey.flink;
 import java.io.IOException;
 import java.time.Duration;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executors;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.ScheduledExecutorService;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
+import java.util.function.Function;
+import javax.annotation.Nullable;
 import org.apache.flink.configuration.Configuration;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
@@ -22,6 +26,7 @@ final class Demand {
   private static final long AWAY_RETRY_MS = 100;
 
   private final Bus bus;
+  private final String session;
   private final String base;
   private final Seldom unreadable = new Seldom(Duration.ofSeconds(5));
   private final Seldom unanswered = new Seldom(Duration.ofSeconds(5));
@@ -35,17 +40,19 @@ final class Demand {
 
   /** Asks nothing yet. */
   Demand(Configuration configuration, String session) {
+    this.session = session;
     String cluster = DreyOptions.cluster(configuration);
     this.bus = new Bus(configuration, "drey-flink-driver " + cluster + " " + session);
     this.base = "drey." + cluster + ".demand.";
   }
 
+  /** Hears what is pushed to this session; to be called before start. */
   void onLaunched(Consumer<Messages.Launched> listener) {
-    bus.listen(base + "launched", data -> take("launched", data, Messages.Launched::parse, listener));
+    listen("launched", Messages.Launched::parse, launched -> launched.session, listener);
   }
 
   void onEnded(Consumer<Messages.Ended> listener) {
-    bus.listen(base + "ended", data -> take("ended", data, Messages.Ended::parse, listener));
+    listen("ended", Messages.Ended::parse, ended -> ended.session, listener);
   }
 
   void start() {
@@ -62,6 +69,21 @@ final class Demand {
     return question;
   }
 
+  /** Blocks until the answer is there; null when it does not come in time. */
+  @Nullable
+  Messages.Answer askAndWait(String verb, byte[] message, Duration timeout)
+      throws InterruptedException {
+    Question question = ask(verb, message);
+    try {
+      return question.answer.get(timeout.toMillis(), TimeUnit.MILLISECONDS);
+    } catch (TimeoutException e) {
+      question.stop();
+      return null;
+    } catch (ExecutionException e) {
+      throw new IllegalStateException("an answer is never a failure", e);
+    }
+  }
+
   void close() {
     scheduler.shutdownNow();
     bus.close();
@@ -71,12 +93,20 @@ final class Demand {
     T parse(byte[] data) throws IOException;
   }
 
-  private <T> void take(String verb, byte[] data, Parser<T> parser, Consumer<T> listener) {
-    try {
-      listener.accept(parser.parse(data));
-    } catch (IOException e) {
-      LOG.warn("A message demand.{} cannot be read and is left out: {}", verb, e.getMessage());
-    }
+  private <T> void listen(
+      String verb, Parser<T> parser, Function<T, String> sessionOf, Consumer<T> listener) {
+    bus.listen(
+        base + verb,
+        data -> {
+          try {
+            T message = parser.parse(data);
+            if (session.equals(sessionOf.apply(message))) {
+              listener.accept(message);
+            }
+          } catch (IOException e) {
+            unreadable.warn(LOG, "A message demand.{} is left out: {}", verb, e.getMessage());
+          }
+        });
   }
 
   /** One message on its way; its fields belong to the scheduler's thread. */

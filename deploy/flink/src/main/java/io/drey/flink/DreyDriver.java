@@ -5,9 +5,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.UUID;
 import java.util.concurrent.CompletableFuture;
-import java.util.concurrent.ExecutionException;
-import java.util.concurrent.TimeUnit;
-import java.util.concurrent.TimeoutException;
 import java.util.function.Consumer;
 import javax.annotation.Nullable;
 import org.apache.flink.configuration.Configuration;
@@ -25,8 +22,10 @@ import org.apache.flink.util.FlinkException;
 final class DreyDriver extends AbstractResourceManagerDriver<DreyWorker> {
   /** A request that waits for offers is asked about again after so long. */
   private static final Duration ASK_AGAIN = Duration.ofSeconds(2);
+  /** After a minute of refusals the driver gives up. */
+  private static final int MAX_REFUSALS = 30;
   /** How long the end of the cluster waits for drey to have heard of it. */
-  private static final long DEREGISTER_TIMEOUT_MS = 10_000;
+  private static final Duration DEREGISTER_TIMEOUT = Duration.ofSeconds(10);
 
   private final String session = System.currentTimeMillis() + "-" + UUID.randomUUID();
   private final Demand demand;
@@ -34,6 +33,7 @@ final class DreyDriver extends AbstractResourceManagerDriver<DreyWorker> {
   private final Confirmations confirmations = new Confirmations(this::confirm);
   private final Ends ends = new Ends(this::mayHandOverMore, this::onTerminated, confirmations);
 
+  private int refusals;
   private int lastNumber;
   private boolean recovered;
   /** Null until {@link #initializeInternal}. */
@@ -51,8 +51,7 @@ final class DreyDriver extends AbstractResourceManagerDriver<DreyWorker> {
     demand.onEnded(ended -> main.run(() -> onEnded(ended)));
     demand.start();
     log.info("Driver session {} takes over Flink's side.", session);
-    byte[] message = Messages.recover(session, EnvironmentInformation.getVersion());
-    answered(demand.ask("recover", message), this::onRecovered);
+    recover(Duration.ZERO);
   }
 
   @Override
@@ -80,17 +79,15 @@ final class DreyDriver extends AbstractResourceManagerDriver<DreyWorker> {
   }
 
   @Override
-  public void deregisterApplication(ApplicationStatus status, @Nullable String diagnostics) {
+  public void deregisterApplication(ApplicationStatus status, @Nullable String diagnostics)
+      throws InterruptedException {
     String reason = diagnostics == null ? "" : diagnostics;
     byte[] message = Messages.deregister(session, status.name(), reason);
-    Demand.Question question = demand.ask("deregister", message);
-    try {
-      Messages.Answer answer = question.answer.get(DEREGISTER_TIMEOUT_MS, TimeUnit.MILLISECONDS);
+    Messages.Answer answer = demand.askAndWait("deregister", message, DEREGISTER_TIMEOUT);
+    if (answer == null) {
+      log.warn("drey did not answer to the end of the cluster ({}).", status);
+    } else {
       log.info("drey heard of the end ({}): {} {}", status, answer.status, answer.message);
-    } catch (TimeoutException | ExecutionException e) {
-      log.warn("drey did not answer to the end of the cluster ({}): {}", status, e.toString());
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
     }
   }
 
@@ -102,9 +99,14 @@ final class DreyDriver extends AbstractResourceManagerDriver<DreyWorker> {
     demand.close();
   }
 
+  private void recover(Duration delay) {
+    byte[] message = Messages.recover(session, EnvironmentInformation.getVersion());
+    answered(demand.ask("recover", message, delay), this::onRecovered);
+  }
+
   private void onRecovered(Messages.Answer answer) {
     if (answer.status == Messages.Status.REFUSED) {
-      main.fail(new FlinkException("drey refused this JobManager: " + answer.message));
+      onRefused(answer.message);
       return;
     }
     List<DreyWorker> workers = new ArrayList<>();
@@ -121,6 +123,17 @@ final class DreyDriver extends AbstractResourceManagerDriver<DreyWorker> {
         .filter(request -> request.question == null)
         .forEach(request -> ask(request, Duration.ZERO));
     ends.settle();
+  }
+
+  /** A cluster that is just being set up refuses for some seconds; a wrong configuration, for ever. */
+  private void onRefused(String why) {
+    refusals += 1;
+    if (refusals > MAX_REFUSALS) {
+      main.fail(new FlinkException("drey refused this JobManager: " + why));
+    } else {
+      log.warn("drey refused this JobManager ({}); asking again.", why);
+      recover(ASK_AGAIN);
+    }
   }
 
   private void ask(Requests.Request request, Duration delay) {
@@ -152,9 +165,6 @@ final class DreyDriver extends AbstractResourceManagerDriver<DreyWorker> {
   }
 
   private void onLaunched(Messages.Launched launched) {
-    if (!session.equals(launched.session)) {
-      return;
-    }
     Requests.Request request = requests.numbered(launched.n);
     if (request != null) {
       serve(request, launched.worker);
@@ -187,9 +197,6 @@ final class DreyDriver extends AbstractResourceManagerDriver<DreyWorker> {
   }
 
   private void onEnded(Messages.Ended ended) {
-    if (!session.equals(ended.session)) {
-      return;
-    }
     Requests.Request request = requests.servedBy(ended.worker);
     if (request != null) {
       serve(request, ended.worker);
