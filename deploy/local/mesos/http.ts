@@ -33,7 +33,7 @@ const readers: ReadonlyMap<string, Reader> = new Map<string, Reader>([
   ['/local/history', ({ state }) => historyView(state)],
 ]);
 
-/** The master's HTTP server, listening. `leader` decides whether it answers, points on, or is at a loss. */
+/** The master's HTTP server, listening. `leader` decides whether it answers or points on. */
 export async function serveMaster(
   address: { readonly ip: string; readonly port: number },
   open: (port: number) => { readonly master: RunningMaster; readonly leader: () => Leader },

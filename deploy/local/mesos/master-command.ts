@@ -24,7 +24,7 @@ const options = {
   'offer-timeout': { type: 'string' },
   /** `zk://host:port/path`: takes part in the election of a leading master. */
   zk: { type: 'string' },
-  /** A file in which the master keeps which agents it knows, so that a restart tells them from strangers. */
+  /** A file that keeps which agents are known, so that a restart tells them from strangers. */
   registry: { type: 'string' },
   'simulate-agents': { type: 'string' },
   'simulate-resources': { type: 'string' },

@@ -10,7 +10,7 @@ import type { RunningAgent } from './running-agent.ts';
 /** One answer holds at most as much of a file as a real agent gives. */
 const pageBytes = 16 * 4096;
 
-/** The agent's own HTTP server: /health, /state with the sandboxes, /files/read and /files/download. */
+/** The agent's own HTTP server: /health, /state with the sandboxes, /files/read, /files/download. */
 export async function serveFiles(
   address: { readonly ip: string; readonly port: number },
   directory: WorkDirectory,

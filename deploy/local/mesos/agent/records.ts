@@ -10,7 +10,7 @@ export interface Remembered {
   readonly tasks: readonly TaskRecord[];
 }
 
-/** Reads what `saveIdentity` and `saveTask` wrote. A file that a crash left half-written has another name. */
+/** Reads what was saved; a file that a crash left half-written has another name. */
 export function remembered(directory: WorkDirectory): Remembered {
   const files = readdirSync(directory.tasks).filter((name) => name.endsWith('.json'));
   const tasks = files.map((name) => parse(readFileSync(join(directory.tasks, name))) as TaskRecord);

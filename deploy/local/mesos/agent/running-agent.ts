@@ -96,7 +96,7 @@ export class RunningAgent {
     this.#link?.end();
   }
 
-  /** A task whose framework does not checkpoint does not outlive its agent: the master has said so. */
+  /** A task of a framework without `checkpoint` does not outlive its agent. */
   #abandon(reference: TaskReference): void {
     this.#launcher.signal(reference, 'SIGKILL');
     saveTask(this.#directory, reference, undefined);

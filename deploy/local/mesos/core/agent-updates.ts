@@ -75,7 +75,7 @@ export function resend(step: AgentStep, task: AgentTask): void {
   send(step, task);
 }
 
-/** Sends again what has waited long enough for its acknowledgement: after 10 s, 20 s, ... 10 min. */
+/** Sends again what has waited for its acknowledgement: after 10 s, 20 s, ... 10 min. */
 export function retryDue(step: AgentStep, task: AgentTask): void {
   if (task.retryAt !== undefined && step.now >= task.retryAt) send(step, task);
 }

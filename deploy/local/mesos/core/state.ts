@@ -40,7 +40,7 @@ export type MasterInput =
       readonly call: SchedulerCall;
       /** The `Mesos-Stream-Id` header. */
       readonly streamId: string | undefined;
-      /** For SUBSCRIBE: the id that the new stream gets, a fresh uuid; it also names the stream in outputs. */
+      /** For SUBSCRIBE: a fresh uuid, the new stream's id here and in outputs. */
       readonly newStreamId: string;
     }
   | { readonly kind: 'disconnected'; readonly now: number; readonly streamId: string }
