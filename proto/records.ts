@@ -84,6 +84,8 @@ export const workerRecord = z.looseObject({
     .optional(),
   /** The epoch in which Mesos last spoke of it. */
   spoke: z.int(),
+  /** Where the newest event about it stood in its epoch: an older one that comes late changes nothing. */
+  told: z.looseObject({ epoch: z.int(), sequence: z.int() }).optional(),
   /** The last status as Mesos gave it. */
   status: z
     .looseObject({
