@@ -4,8 +4,10 @@ import type { Laws, Watched } from './laws.ts';
 const offerMs = 10_000;
 /** What waits is revived within this time. */
 const reviveMs = 15_000;
-/** How long the world is given after the last fault before these laws hold. */
-const settleMs = 30_000;
+/** And the subscription must have stood for so long. */
+const connectedMs = 20_000;
+/** How long the world is given after the last fault: a stream that fell silent is noticed after 45 s. */
+const settleMs = 110_000;
 
 /** The laws that hold once faults have stopped: looked at every second. */
 export class CalmLaws {
@@ -39,7 +41,7 @@ export class CalmLaws {
     const master = mesos.master;
     const streams = [...(master?.frameworks.values() ?? [])].filter((one) => one.stream);
     this.#connectedSince = streams.length > 0 ? (this.#connectedSince ?? now) : undefined;
-    const settled = this.#settled(now) && now - (this.#connectedSince ?? now) > settleMs;
+    const settled = this.#settled(now) && now - (this.#connectedSince ?? now) > connectedMs;
     if (!settled || master === undefined) return;
     for (const offer of master.offers.values()) {
       const ageMs = now - offer.madeAt;

@@ -22,6 +22,7 @@ export interface Watched {
 export class Laws {
   readonly #watched: Watched;
   readonly violations: Violation[] = [];
+  readonly #launched = new Set<string>();
   #inForce = true;
 
   constructor(watched: Watched) {
@@ -59,8 +60,10 @@ export class Laws {
     for (const { task_id } of infos) {
       const id = task_id.value;
       const launches = launchesOf(mesos, id);
-      if (launches > 1)
-        this.broken('no worker is launched twice', `${id}: ${launches} times`, [id]);
+      // Mesos refuses the id of a task that lives; an ACCEPT that counts on that is a second launch.
+      const again = launches > 1 || this.#launched.has(id);
+      if (again) this.broken('no worker is launched twice', `a second ACCEPT names ${id}`, [id]);
+      if (launches > 0) this.#launched.add(id);
       if (launches > 0 && !records.decided.has(id)) {
         this.broken('no launch before its transaction', `${id} is not decided`, [id]);
       }

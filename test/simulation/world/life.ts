@@ -75,9 +75,9 @@ export class Life {
 
   freeze(durationMs: number): void {
     if (!this.#alive || this.#frozen) return;
-    this.#frozen = true;
     this.world.history.note('fault', 'freeze', `${this.name} for ${durationMs} ms`);
     for (const action of this.#onFreeze) action(true);
+    this.#frozen = true;
     this.world.time.after(durationMs, () => this.#thaw());
   }
 

@@ -27,13 +27,20 @@ export class Slot {
   readonly name: string;
   readonly #servers: Servers;
   readonly #begin: (running: Running) => void;
+  readonly #mayStart: () => boolean;
   #running: Running | undefined;
   #starts = 0;
 
-  constructor(servers: Servers, name: string, begin: (running: Running) => void) {
+  constructor(
+    servers: Servers,
+    name: string,
+    begin: (running: Running) => void,
+    mayStart: () => boolean = () => true,
+  ) {
     this.#servers = servers;
     this.name = name;
     this.#begin = begin;
+    this.#mayStart = mayStart;
   }
 
   get running(): Running | undefined {
@@ -41,7 +48,7 @@ export class Slot {
   }
 
   start(): void {
-    if (this.running !== undefined) return;
+    if (this.running !== undefined || !this.#mayStart()) return;
     const { world, ensemble, nats, mesos } = this.#servers;
     this.#starts += 1;
     const life = new Life(world, `${this.name}-${this.#starts}`);
@@ -57,6 +64,6 @@ export class Slot {
       const downMs = life.random.span(100, 8000);
       world.time.after(downMs, () => this.start());
     });
-    this.#begin(running);
+    void running.store.connected().then(() => this.#begin(running));
   }
 }

@@ -13,6 +13,13 @@ export type Call =
       lost(): void;
     };
 
+/** What a client learns from its connection besides answers. */
+export interface LinkClient {
+  saw(zxid: number): void;
+  /** The server takes nothing from this session any more and hangs up. */
+  refused(): void;
+}
+
 /**
  * One connection of a client to one server: calls are served in order, answers and watch events
  * come in order, and what is under way when it breaks is lost or applied, as the seed says.
@@ -23,7 +30,7 @@ export class StoreLink {
   readonly #ensemble: Ensemble;
   readonly #life: Life;
   readonly #random: Random;
-  readonly #saw: (zxid: number) => void;
+  readonly #client: LinkClient;
   readonly #waiting: Call[] = [];
   readonly #unanswered = new Set<Call>();
   #busy = false;
@@ -31,18 +38,12 @@ export class StoreLink {
   /** Whether a proposal that was under way when the link broke still arrives. */
   #arrives = false;
 
-  constructor(
-    ensemble: Ensemble,
-    server: Server,
-    life: Life,
-    random: Random,
-    saw: (zxid: number) => void,
-  ) {
+  constructor(ensemble: Ensemble, server: Server, life: Life, random: Random, client: LinkClient) {
     this.#ensemble = ensemble;
     this.server = server;
     this.#life = life;
     this.#random = random;
-    this.#saw = saw;
+    this.#client = client;
   }
 
   call(call: Call): void {
@@ -88,7 +89,7 @@ export class StoreLink {
       this.#waiting.shift();
     }
     this.answer(() => {
-      this.#saw(seen);
+      this.#client.saw(seen);
       for (const answer of answers) answer();
     });
     this.#busy = false;
@@ -101,7 +102,10 @@ export class StoreLink {
     this.#life.world.time.after(agreeMs, () => {
       if (!this.alive && !this.#arrives) return;
       const entry = call.propose();
-      if (entry === undefined) return;
+      if (entry === undefined) {
+        if (this.alive) this.#client.refused();
+        return;
+      }
       this.server.whenApplied(entry.zxid, () => this.#written(call, entry));
     });
   }
@@ -109,7 +113,7 @@ export class StoreLink {
   #written(call: Extract<Call, { kind: 'write' }>, entry: LogEntry): void {
     if (!this.alive) return;
     this.answer(() => {
-      this.#saw(entry.zxid);
+      this.#client.saw(entry.zxid);
       if (this.#unanswered.delete(call)) call.answer(entry);
     });
     this.#busy = false;

@@ -40,7 +40,10 @@ export class SimStore implements Store {
     this.sessionTimeoutMs = sessionTimeoutMs;
     this.#id = ensemble.open(life.name, sessionTimeoutMs);
     this.#contact = life.world.time.now();
-    this.#link = this.#connect(this.#random.pick(ensemble.servers));
+    if (ensemble.away) {
+      this.#state = 'suspended';
+      this.#relink();
+    } else this.#link = this.#connect(this.#random.pick(ensemble.servers));
     ensemble.onOutage(() => this.cut(0));
     life.onDeath(() => this.#die());
     life.onFreeze((frozen) => this.#freeze(frozen));
@@ -55,6 +58,16 @@ export class SimStore implements Store {
     if (this.#link?.alive !== true || this.#life.frozen) return this.#contact;
     const now = this.#life.world.time.now();
     return Math.max(this.#contact, now - ((now - this.#contact) % everyMs));
+  }
+
+  /** Resolves once a server has answered for the first time. */
+  connected(): Promise<void> {
+    if (this.#state === 'connected') return Promise.resolve();
+    return new Promise((resolve) => {
+      this.onSession((state) => {
+        if (state === 'connected') resolve();
+      });
+    });
   }
 
   read(path: string): Promise<Stored | undefined> {
@@ -196,8 +209,11 @@ export class SimStore implements Store {
   }
 
   #connect(server: Server): StoreLink {
-    return new StoreLink(this.#ensemble, server, this.#life, this.#random, (zxid) => {
-      this.#seen = Math.max(this.#seen, zxid);
+    return new StoreLink(this.#ensemble, server, this.#life, this.#random, {
+      saw: (zxid) => {
+        this.#seen = Math.max(this.#seen, zxid);
+      },
+      refused: () => this.cut(0),
     });
   }
 
