@@ -21,6 +21,10 @@ export interface SessionOptions {
   readonly log?: StoreLog | undefined;
 }
 
+/** Each asks the server for a sign of life. */
+const beatsPerSession = 12;
+/** The first of them may have come right after an answer: at most 2/3 of the session, at least 7/12. */
+const silentBeatsOfSession = 8;
 /** A healthy server answers a handshake far sooner, however long the session is. */
 const longestHandshakeMs = 10_000;
 
@@ -39,8 +43,8 @@ export class Session {
   #timer: Timer | undefined;
   #agreedMs: number;
   #lastContact: number;
-  /** When bytes last came, or the present attempt to connect began. */
-  #heardAt: number;
+  /** Beats since bytes last came or the present attempt to connect began. */
+  #silentBeats = 0;
   #lastFault: Error | undefined;
   #refusal: StoreRefusedError | undefined;
 
@@ -48,8 +52,7 @@ export class Session {
     this.#options = options;
     this.#agreedMs = options.sessionTimeoutMs;
     this.#calls = new Calls(options.clock, (sentAt) => this.#contact(sentAt));
-    this.#heardAt = options.clock.now();
-    this.#lastContact = this.#heardAt;
+    this.#lastContact = options.clock.now();
   }
 
   get state(): SessionState {
@@ -126,16 +129,16 @@ export class Session {
   }
 
   #open(): void {
-    const { servers, sessionTimeoutMs, auth, clock } = this.#options;
-    this.#heardAt = clock.now();
+    const { servers, sessionTimeoutMs, auth } = this.#options;
+    this.#silentBeats = 0;
     this.#beating = false;
     const connection = openConnection(servers, sessionTimeoutMs, auth, {
       state: (state) => this.#onClientState(connection, state),
       attempt: () => {
-        this.#heardAt = clock.now();
+        this.#silentBeats = 0;
       },
       heard: () => {
-        this.#heardAt = clock.now();
+        this.#silentBeats = 0;
       },
       fault: (error) => {
         this.#lastFault = error;
@@ -201,27 +204,26 @@ export class Session {
     if (sentAt > this.#lastContact) this.#lastContact = sentAt;
   }
 
-  /** Six beats a session: the silence that cuts a connection is seen at most one beat late. */
   #arm(): void {
-    this.#timer = this.#options.clock.after(this.#beatMs, () => {
-      const silent = this.#isSilent();
-      // After a blocked event loop this timer runs before the answers that wait in the socket.
-      if (silent) this.#timer = this.#options.clock.after(0, () => this.#beat());
-      else this.#beat();
-    });
+    this.#timer = this.#options.clock.after(this.#beatMs, () => this.#beat());
   }
 
+  /**
+   * Silence is counted in beats, not by the clock: after a blocked event loop much time has passed,
+   * but the answers that wait in the socket have not been looked at.
+   */
   #beat(): void {
     if (this.#closed) return;
     this.#calls.failOverdue();
-    if (this.#isSilent()) this.#cut();
+    this.#silentBeats += 1;
+    if (this.#silentBeats >= this.#mostSilentBeats) this.#cut();
     else if (this.#state === 'connected' && !this.#beating) this.#ask();
     this.#arm();
   }
 
   #ask(): void {
     this.#beating = true;
-    // How it ends does not matter here: what counts is whether bytes came (#isSilent).
+    // How it ends does not matter here: what counts is whether bytes came.
     const beaten = (): void => {
       this.#beating = false;
     };
@@ -231,31 +233,23 @@ export class Session {
   }
 
   #cut(): void {
+    const silentMs = Math.round(this.#silentBeats * this.#beatMs);
     const servers = this.serverNames;
-    this.#options.log?.warn({ servers, silentMs: this.#silentMs }, 'ZooKeeper fell silent');
-    this.#lastFault = new Error(`no answer for ${this.#silentMs} ms`);
-    this.#heardAt = this.#options.clock.now();
+    this.#options.log?.warn({ servers, silentMs }, 'ZooKeeper fell silent');
+    this.#lastFault = new Error(`no answer for ${silentMs} ms`);
+    this.#silentBeats = 0;
     if (this.#state === 'connected') this.#become('suspended');
     this.#connection?.cut();
   }
 
   get #beatMs(): number {
-    return this.#agreedMs / 6;
-  }
-
-  get #silentMs(): number {
-    return this.#options.clock.now() - this.#heardAt;
-  }
-
-  #isSilent(): boolean {
-    return this.#silentMs > this.#silenceLimitMs - this.#beatMs / 2;
+    return this.#agreedMs / beatsPerSession;
   }
 
   /** While connecting, all servers of the list are to be tried within one session where that is possible. */
-  get #silenceLimitMs(): number {
-    const connectedMs = (this.#agreedMs * 2) / 3;
-    if (this.#state === 'connected') return connectedMs;
-    const share = Math.max(connectedMs / this.#options.servers.length, this.#agreedMs / 3);
-    return Math.min(share, longestHandshakeMs);
+  get #mostSilentBeats(): number {
+    if (this.#state === 'connected') return silentBeatsOfSession;
+    const share = Math.max(2 / 3 / this.#options.servers.length, 1 / 3) * this.#agreedMs;
+    return Math.ceil(Math.min(share, longestHandshakeMs) / this.#beatMs);
   }
 }

@@ -19,8 +19,8 @@ after(async () => {
   await world.stop();
 });
 
-/** Two thirds of the session and one beat more. */
-const noticedWithinMs = (sessionTimeoutMs * 5) / 6;
+/** Two thirds of the session. */
+const noticedWithinMs = (sessionTimeoutMs * 2) / 3;
 const slackMs = 700;
 
 function create(path: string, data = ''): StoreOp {
@@ -93,7 +93,8 @@ test('store: a call without a connection is refused at once and never sent later
 });
 
 test('store: session, ephemeral node and watch outlive the restart of a server', async () => {
-  const store = await open(world.servers);
+  // The longest session that the server grants: a busy machine starts it slowly.
+  const store = await open(world.servers, { sessionTimeoutMs: 10_000 });
   await store.ensure('/restart');
   const path = await store.createEphemeralSequential('/restart/e-', 'mine');
   const told: string[] = [];
@@ -137,7 +138,8 @@ test('store: a change that happened while the connection was away is told by the
 });
 
 test('store: after a blocked event loop a new session begins by itself', async () => {
-  const store = await open(world.servers);
+  const shortMs = sessionTimeoutMs / 2;
+  const store = await open(world.servers, { sessionTimeoutMs: shortMs });
   await store.ensure('/blocked');
   const path = await store.createEphemeralSequential('/blocked/e-', 'old');
   let watchTold = false;
@@ -145,7 +147,7 @@ test('store: after a blocked event loop a new session begins by itself', async (
     watchTold = true;
   });
   const states = statesOf(store);
-  blockEventLoop(sessionTimeoutMs * 2);
+  blockEventLoop(shortMs * 2);
   await until(() => states.includes('connected'), { deadlineMs: 10_000, what: 'a new session' });
   assert.deepEqual(states.slice(-2), ['expired', 'connected']);
   assert.ok(watchTold, 'a watch is told of the expiry');
@@ -153,8 +155,8 @@ test('store: after a blocked event loop a new session begins by itself', async (
   await store.commit([create('/blocked/a')]);
   // The new session is as good as the first: it is kept alive, and it expires in its turn.
   const second = await store.createEphemeralSequential('/blocked/e-', 'new');
-  blockEventLoop(sessionTimeoutMs * 2);
-  await until(() => states.filter((state) => state === 'expired').length === 2, {
+  blockEventLoop(shortMs * 2);
+  await until(() => states.filter((state) => state === 'expired').length >= 2, {
     deadlineMs: 10_000,
     what: 'the second expiry',
   });
@@ -166,7 +168,9 @@ test('store: after a blocked event loop a new session begins by itself', async (
 test('store: an event loop blocked for less than the session costs nothing', async () => {
   const store = await open(world.servers);
   const states = statesOf(store);
-  blockEventLoop(sessionTimeoutMs * 0.8);
+  await store.read('/');
+  // Longer than the silence that cuts a connection.
+  blockEventLoop(sessionTimeoutMs * 0.7);
   await store.read('/');
   assert.deepEqual(states, []);
   await store.close();

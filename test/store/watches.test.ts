@@ -25,7 +25,7 @@ after(async () => {
 });
 
 test(`store: ${count} watches survive a restart of the server`, async () => {
-  const store = await open(world.servers, { sessionTimeoutMs: 8000 });
+  const store = await open(world.servers, { sessionTimeoutMs: 10_000 });
   await store.ensure('/watched');
   const paths = Array.from(
     { length: count },

@@ -1,5 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readdirSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -18,7 +19,7 @@ export interface ZooKeeperWorld {
   readonly pids: readonly number[];
   /** Stops them all and removes their data, unless the folder was given. */
   stop(): Promise<void>;
-  /** SIGSTOP: connections stay open and nothing is answered. */
+  /** SIGSTOP: connections stay open and nothing is answered. Returns when every thread has stopped. */
   freeze(index: number): void;
   /** SIGCONT. */
   thaw(index: number): void;
@@ -117,7 +118,11 @@ function worldOf(
       return servers.flatMap((server) => (server.child?.pid ? [server.child.pid] : []));
     },
     stop,
-    freeze: (index) => void at(index).child?.kill('SIGSTOP'),
+    freeze: (index) => {
+      const child = at(index).child;
+      child?.kill('SIGSTOP');
+      while (child?.pid !== undefined && !hasStopped(child.pid)) pauseThisThread(1);
+    },
     thaw: (index) => void at(index).child?.kill('SIGCONT'),
     kill: (index) => end(at(index)),
     restart: async (index) => {
@@ -167,6 +172,23 @@ function launch(server: Server, classPath: string, flags: readonly string[]): vo
     server.child = undefined;
   });
   server.child = child;
+}
+
+/** On a busy machine a signal takes a while to stop all threads, and the others work on. */
+function hasStopped(pid: number): boolean {
+  try {
+    const threads = readdirSync(`/proc/${pid}/task`);
+    return threads.every((thread) =>
+      /\) [TtZX]/.test(readFileSync(`/proc/${pid}/task/${thread}/stat`, 'utf8')),
+    );
+  } catch {
+    // It has ended in the meantime: nothing answers either.
+    return true;
+  }
+}
+
+function pauseThisThread(durationMs: number): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, durationMs);
 }
 
 async function end(server: Server): Promise<void> {
