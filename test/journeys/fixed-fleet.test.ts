@@ -30,7 +30,7 @@ test('journeys: a fixed fleet of 500 is launched once each, scales, and survives
 async function startFleet(world: World): Promise<{ mesos: Mesos; cluster: Cluster }> {
   const mesos = await startMesos(world, {
     simulated: agents,
-    resources: 'cpus:8;mem:16384;disk:10000;ports:[31000-31999]',
+    resources: 'cpus:8;mem:16384;disk:10000',
   });
   const cluster = await prepareCluster(world, { master: mesos.address, settings });
   await Promise.all([1, 2].map(() => cluster.startGateway()));

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type Drey, watchDrey } from './drey.ts';
+import { type Drey, describeWorkers, watchDrey } from './drey.ts';
 import { type Part, saysReady } from './part.ts';
 import { until } from './until.ts';
 import type { World } from './world.ts';
@@ -33,6 +33,7 @@ export async function prepareCluster(world: World, options: ClusterOptions): Pro
   const name = options.name ?? 'journey';
   const drey = await watchDrey(name, world.zookeeper.servers, world.nats.url);
   world.atEnd(() => drey.close());
+  world.tellOnFailure(() => describeWorkers(drey));
   const settings: Settings = {
     'mesos.master': options.master,
     'drey.cluster': name,

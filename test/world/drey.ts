@@ -79,3 +79,17 @@ export async function watchDrey(
     },
   };
 }
+
+/** Every worker in a line, for a test that has failed. */
+export async function describeWorkers(drey: Drey): Promise<string> {
+  const workers = await drey.workers();
+  const lines = workers.map(({ id, state, agentId, times, why }) => {
+    const moments = Object.entries(times).map(([name, at]) => `${name} ${clockTime(at)}`);
+    return `${id} ${state} on ${agentId ?? 'no agent'} (${moments.join(', ')}): ${why}`;
+  });
+  return [`---- ${workers.length} workers of ${drey.cluster}`, ...lines.slice(-40)].join('\n');
+}
+
+function clockTime(at: number | undefined): string {
+  return at === undefined ? '-' : new Date(at).toISOString().slice(11, 23);
+}

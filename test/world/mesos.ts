@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { z } from 'zod';
 import { type Part, saysReady } from './part.ts';
-import { freePort } from './ports.ts';
+import { freePort, freePorts } from './ports.ts';
 import { until } from './until.ts';
 import type { World } from './world.ts';
 
@@ -25,7 +25,7 @@ export interface MesosOptions {
   readonly agents?: number;
   /** Agents without processes, in the master's own process. */
   readonly simulated?: number;
-  /** Resources of each agent. */
+  /** Resources of each agent; real agents get free ports of their own besides. */
   readonly resources?: string;
 }
 
@@ -69,7 +69,7 @@ export type History = z.infer<typeof history>;
 
 /** Starts a master and its agents; resolves when all agents are registered. */
 export async function startMesos(world: World, options: MesosOptions = {}): Promise<Mesos> {
-  const { agents: count = 0, simulated = 0, resources = defaultResources } = options;
+  const { agents: count = 0, simulated = 0, resources = 'cpus:8;mem:8192;disk:10000' } = options;
   const port = await freePort();
   const address = `127.0.0.1:${port}`;
   const run = (name: string, args: readonly string[]): Promise<Part> =>
@@ -83,7 +83,9 @@ export async function startMesos(world: World, options: MesosOptions = {}): Prom
   const master = await run('mesos-master', masterArguments(port, simulated, resources));
   const agents: Part[] = [];
   for (let n = 1; n <= count; n++) {
-    agents.push(await run(`mesos-agent-${n}`, agentArguments(address, n, world.dir, resources)));
+    agents.push(
+      await run(`mesos-agent-${n}`, await agentArguments(address, n, world.dir, resources)),
+    );
   }
   const get = async (path: string): Promise<unknown> => {
     const response = await fetch(`http://${address}${path}`, { signal: AbortSignal.timeout(5000) });
@@ -114,7 +116,13 @@ export async function startMesos(world: World, options: MesosOptions = {}): Prom
   };
 }
 
-const defaultResources = 'cpus:8;mem:8192;disk:10000;ports:[31000-31999]';
+/** All agents live on one machine: their tasks must not get the same ports. */
+async function ownPorts(): Promise<string> {
+  const ports = await freePorts(portsPerAgent);
+  return `ports:[${ports.map((port) => `${port}-${port}`).join(',')}]`;
+}
+
+const portsPerAgent = 24;
 
 function masterArguments(port: number, simulated: number, resources: string): readonly string[] {
   return [
@@ -122,21 +130,24 @@ function masterArguments(port: number, simulated: number, resources: string): re
     `--port=${port}`,
     ...(simulated === 0
       ? []
-      : [`--simulate-agents=${simulated}`, `--simulate-resources=${resources}`]),
+      : [
+          `--simulate-agents=${simulated}`,
+          `--simulate-resources=${resources};ports:[31000-31999]`,
+        ]),
   ];
 }
 
-function agentArguments(
+async function agentArguments(
   master: string,
   n: number,
   dir: string,
   resources: string,
-): readonly string[] {
+): Promise<readonly string[]> {
   return [
     'agent',
     `--master=${master}`,
     `--hostname=127.0.0.${n}`,
     `--work-dir=${join(dir, `mesos-agent-${n}`)}`,
-    `--resources=${resources}`,
+    `--resources=${resources};${await ownPorts()}`,
   ];
 }

@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process';
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { type FlinkRest, flinkRest } from '#test/driver/rest.ts';
 import { flags, type Settings } from './cluster.ts';
-import { type Drey, watchDrey } from './drey.ts';
+import { type Drey, describeWorkers, watchDrey } from './drey.ts';
 import { leftoversOf } from './leftovers.ts';
-import { type Part, saysReady } from './part.ts';
+import { lastLines, type Part, saysReady } from './part.ts';
 import { freePorts } from './ports.ts';
 import { until } from './until.ts';
 import type { World } from './world.ts';
@@ -52,6 +52,7 @@ export async function startSession(world: World, options: SessionOptions): Promi
   const [restPort = 0] = await freePorts(1);
   const settings = { ...sessionSettings(world, name, state, restPort), ...options.settings };
   for (const log of ['gateway.log', 'functions.log']) world.showOnFailure(join(state, 'log', log));
+  world.tellOnFailure(() => jobManagerLog(join(state, 'log')));
   const appmaster = await world.start({
     name: 'appmaster',
     file: join(root, 'deploy/bin/mesos-appmaster.sh'),
@@ -63,6 +64,7 @@ export async function startSession(world: World, options: SessionOptions): Promi
   });
   const drey = await watchDrey(name, world.zookeeper.servers, world.nats.url);
   world.atEnd(() => drey.close());
+  world.tellOnFailure(() => describeWorkers(drey));
   const [jar = ''] = await readdir(join(home, 'examples'));
   let standbys = 0;
   return {
@@ -163,4 +165,11 @@ export function isAlive(pid: number): boolean {
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return false;
     throw error;
   }
+}
+
+/** The end of Flink's own log. */
+async function jobManagerLog(dir: string): Promise<string> {
+  const name = (await readdir(dir)).find((file) => /mesos-appmaster.*\.log$/.test(file));
+  if (name === undefined) return '---- no JobManager log';
+  return `---- ${name}\n${lastLines(await readFile(join(dir, name), 'utf8'), 60)}`;
 }

@@ -18,6 +18,8 @@ export interface World {
   atEnd(action: () => Promise<void>): void;
   /** A log besides those of the parts that is shown when the test fails. */
   showOnFailure(file: string): void;
+  /** Asked when the test fails, while everything still runs. */
+  tellOnFailure(tell: () => Promise<string>): void;
 }
 
 const linesShown = 25;
@@ -28,6 +30,7 @@ export async function inWorld(body: (world: World) => Promise<void>): Promise<vo
   const endings: (() => Promise<void>)[] = [];
   const parts: Part[] = [];
   const shown: string[] = [];
+  const told: (() => Promise<string>)[] = [];
   try {
     const [zookeeper, nats] = await startServers(dir, endings);
     await body({
@@ -42,8 +45,10 @@ export async function inWorld(body: (world: World) => Promise<void>): Promise<vo
       },
       atEnd: (action) => void endings.push(action),
       showOnFailure: (file) => void shown.push(file),
+      tellOnFailure: (tell) => void told.push(tell),
     });
   } catch (error) {
+    for (const tell of told) console.error(await tell().catch(String));
     await showLogs([...parts.map((part) => part.logFile), ...shown]);
     throw error;
   } finally {
