@@ -105,6 +105,14 @@ export function explainAgent(
   return { sentence, workers: here, avoided: agent, decisions: about };
 }
 
+/** `ask.explain` for nothing in particular: where the cluster stands, and the last decisions of all. */
+export function lastDecisions(
+  picture: Picture,
+  remembered: readonly Remembered[],
+): Record<string, unknown> {
+  return { sentence: status(picture).sentence, decisions: remembered };
+}
+
 /** The reasons of one line of the decision log. */
 export function rememberedFrom(decision: DecisionMessage): Remembered[] {
   return decision.reasons.map(({ about, why }) => ({

@@ -20,6 +20,7 @@ import { labelOf } from '../shared/label.ts';
 import {
   explainAgent,
   explainWorker,
+  lastDecisions,
   type Picture,
   type Remembered,
   rememberedFrom,
@@ -38,6 +39,7 @@ const reasonsShown = 20;
 const explainMessage = z.union([
   z.strictObject({ worker: z.string().min(1) }),
   z.strictObject({ agent: z.string().min(1) }),
+  z.strictObject({}),
 ]);
 
 /** Answers questions from the records and the decision log; changes nothing. */
@@ -85,6 +87,7 @@ async function explained(
     const { worker } = question;
     return explainWorker(seen, worker, shown(remembered, worker));
   }
+  if (!('agent' in question)) return lastDecisions(seen, remembered.slice(-reasonsShown));
   const { agent } = question;
   const read = await readRecord(context.store, context.paths.agent(agent), agentRecord);
   return explainAgent(read?.value, agent, seen, shown(remembered, agent));
@@ -95,10 +98,10 @@ function shown(remembered: readonly Remembered[], id: string): Remembered[] {
 }
 
 function parse(message: BusMessage): z.infer<typeof explainMessage> {
-  const wanted = 'ask.explain wants {"worker":"taskmanager-00001"} or {"agent":"<agent id>"}';
+  const wanted = 'ask.explain wants {"worker":"taskmanager-00001"}, {"agent":"<agent id>"} or {}';
   let json: unknown;
   try {
-    json = JSON.parse(new TextDecoder().decode(message.data));
+    json = JSON.parse(new TextDecoder().decode(message.data) || '{}');
   } catch (error) {
     throw new BadMessageError(`not JSON; ${wanted}`, { cause: error });
   }

@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import {
+  explainAgent,
+  explainWorker,
+  lastDecisions,
+  type Picture,
+  rememberedFrom,
+  status,
+  workersOf,
+} from '../../functions/explain/decide.ts';
+import { framework, now, spec, worker } from './built.ts';
+
+function picture(over: Partial<Picture> = {}): Picture {
+  return {
+    now,
+    framework: framework().value,
+    spec: spec().value,
+    driver: undefined,
+    launches: undefined,
+    workers: [],
+    ...over,
+  };
+}
+
+const lack = {
+  at: now,
+  function: 'offers',
+  about: 'a1',
+  why: 'taskmanager-00001 does not fit: cpus short by 0.5 (offered 0.5, wanted 1)',
+};
+
+test('explain: the status is one sentence first, then the figures', () => {
+  const workers = [worker(1, { state: 'running' }).value, worker(2).value];
+  const answer = status(picture({ workers }));
+  assert.match(String(answer.sentence), /drey-1 is active: 1 workers running, 1 wait/);
+  assert.equal((answer.workers as Record<string, number>).running, 1);
+});
+
+test('explain: a hold is said before anything else, with the way out', () => {
+  const held = framework({ held: { since: now, why: 'a wrong master' } }).value;
+  const answer = status(picture({ framework: held }));
+  assert.match(String(answer.sentence), /^HELD: a wrong master.*admin\.release-hold/);
+});
+
+test('explain: a waiting worker names what its last offer lacked', () => {
+  const answer = explainWorker(picture({ workers: [worker(1).value] }), 'taskmanager-00001', [
+    lack,
+  ]);
+  assert.match(String(answer.sentence), /taskmanager-00001 is wanted: .*cpus short by 0\.5/);
+});
+
+test('explain: a worker that nobody knows is said to be unknown', () => {
+  const answer = explainWorker(picture(), 'taskmanager-00077', []);
+  assert.equal(answer.sentence, 'there is no worker taskmanager-00077');
+});
+
+test('explain: an agent tells what runs there and what was last decided about its offers', () => {
+  const workers = [worker(3, { state: 'running' }).value];
+  const answer = explainAgent(undefined, 'a1', picture({ workers }), [lack]);
+  assert.match(String(answer.sentence), /runs 1 workers; last decision: .*does not fit/);
+  assert.deepEqual(answer.workers, ['taskmanager-00003']);
+});
+
+test('explain: before a gateway has led, answers say so instead of failing', () => {
+  const nothing = picture({ framework: undefined, spec: undefined });
+  assert.equal(status(nothing).sentence, 'no gateway has led this cluster yet');
+  assert.deepEqual(workersOf(nothing).workers, []);
+  assert.deepEqual(lastDecisions(nothing, [lack]).decisions, [lack]);
+});
+
+test('explain: each reason of a line of the decision log is remembered', () => {
+  const line = {
+    at: now,
+    function: 'offers',
+    copy: 'c',
+    op: 'o',
+    heard: [],
+    wrote: [],
+    effects: [],
+    reasons: [
+      { about: 'a', why: 'x' },
+      { about: 'b', why: 'y' },
+    ],
+  };
+  assert.deepEqual(
+    rememberedFrom(line).map(({ about, why }) => [about, why]),
+    [
+      ['a', 'x'],
+      ['b', 'y'],
+    ],
+  );
+});
