@@ -29,6 +29,10 @@ export class Stack {
     part.start();
   }
 
+  get isEmpty(): boolean {
+    return this.#started.length === 0;
+  }
+
   get stopping(): boolean {
     return this.#stopped !== undefined;
   }

@@ -26,8 +26,12 @@ export async function supervise(
   }
   run(stack, args, environment).catch((error: unknown) => stack.finish(failure(error)));
   const outcome = await stack.ended;
-  say(outcome.why);
+  const failed = outcome.code === 1 || outcome.code === 2;
+  if (!failed) say(outcome.why);
+  else if (!stack.isEmpty) say('cannot go on, stopping what was started');
   await stack.stop();
+  // The reason of a failure stands last, where people look for it.
+  if (failed) process.stderr.write(`mesos-appmaster: ${outcome.why}\n`);
   return outcome.code;
 }
 
