@@ -107,7 +107,9 @@ function answer(ground: Ground, offers: readonly Offer[]): OffersDecision {
   const { placements, reasons } = match(workers, agents, state.agents, settings, moment.now);
   const used = new Set(placements.map((placement) => placement.agentId));
   const unused = agents.filter((agent) => !used.has(agent.agentId));
-  const more = state.waitingCount > workers.length && placements.length === workers.length;
+  // Where none was read the index is ahead of the records: the same offers again would only spin.
+  const allPlaced = workers.length > 0 && placements.length === workers.length;
+  const more = allPlaced && state.waitingCount > workers.length;
   const launched = launch(ground, placements, agents);
   const left = unused.flatMap((agent) => agent.offers);
   return {
