@@ -17,7 +17,7 @@ interface Pending {
 }
 
 /** More calls than this are refused: whoever sends them does not wait for answers. */
-const mostCalls = 65_536;
+const mostCalls = 16_384;
 
 /** The calls under way. Each ends by its answer, by the loss of its connection or by its deadline. */
 export class Calls {

@@ -144,7 +144,8 @@ class Standing implements Candidate {
     const place = names.indexOf(own.slice(own.lastIndexOf('/') + 1));
     const before = names.slice(0, Math.max(place, 0));
     if (place < 0) this.#reenter('our node is gone');
-    // A node of ours from a create of unknown outcome would hold the queue up while we live.
+    // A node of ours from a create of unknown outcome would hold the queue up while we live. It is
+    // looked for here, after our own create: what our session made before that is seen by now.
     else if (await this.#discardOurs(before)) this.#due = true;
     else if (place === 0) await this.#claim(own);
     else await this.#waitBehind(before.at(-1) ?? '');
@@ -154,7 +155,6 @@ class Standing implements Candidate {
     const session = this.#sessions;
     const { path, data } = this.#options;
     await this.#store.ensure(path);
-    await this.#discardOurs(await this.#candidates());
     const own = await this.#store.createEphemeralSequential(`${path}/${prefix}`, data);
     this.#entered = true;
     if (session !== this.#sessions) {

@@ -58,13 +58,13 @@ export function lostAnswer(facts: CallFacts, why: string, options?: ErrorOptions
     : new StoreOutcomeUnknownError(`${sentence}; it may have been applied`, options);
 }
 
-/** The step that made a transaction fail: all others are reported as undone or not tried. */
+/** The step that made a transaction fail: those before it are reported as fine, those after it as not tried. */
 export function culpritOf(
   results: unknown,
 ): { readonly index: number; readonly error: ZooKeeperError } | undefined {
   if (!Array.isArray(results)) return undefined;
   const codes = results.map((result: { readonly err?: number }) => result.err ?? 0);
-  const index = codes.findIndex((code) => code !== 0 && code !== Exception.RUNTIME_INCONSISTENCY);
+  const index = codes.findIndex((code) => code !== 0);
   const code = codes[index];
   return code === undefined ? undefined : { index, error: zooKeeperError(code) };
 }

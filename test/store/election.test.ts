@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, type TestContext, test } from 'node:test';
 import { systemClock } from '#runtime/clock.ts';
+import { StoreUnavailableError } from '#runtime/errors.ts';
 import { type Candidate, elect } from '#runtime/store/election.ts';
 import type { Store } from '#runtime/store/store.ts';
 import { startRelay } from '#test/world/relay.ts';
@@ -217,6 +218,55 @@ test('election: a blocked process does not believe that it leads when it wakes',
   await leads(a, 'a leads again');
   await until(() => a.told.length === 3, { deadlineMs: 5000, what: 'a is told' });
   assert.deepEqual(a.told, ['lead', 'lose', 'lead']);
+});
+
+test('election: a process that was blocked for less than its session claims the lead anew', async (t) => {
+  const path = nextFolder();
+  const a = await run(t, world.servers, path, 'a');
+  await leads(a, 'a leads');
+  blockEventLoop(sessionTimeoutMs * 0.75);
+  assert.equal(a.candidate.leads, false);
+  await until(() => a.told.length === 3, { deadlineMs: 2 * sessionTimeoutMs, what: 'a is told' });
+  assert.deepEqual(a.told, ['lead', 'lose', 'lead']);
+});
+
+test('election: a call that fails on a good connection is made again', async (t) => {
+  const store = await open(world.servers);
+  t.after(() => store.close());
+  const list = store.list;
+  store.list = () => {
+    store.list = list;
+    return Promise.reject(new StoreUnavailableError('throttled'));
+  };
+  const candidate = await elect({
+    store,
+    clock: systemClock,
+    path: nextFolder(),
+    data: 'a',
+    onLead: () => undefined,
+    onLose: () => undefined,
+  });
+  await until(() => candidate.leads, { deadlineMs: 5000, what: 'a leads' });
+  await candidate.resign();
+});
+
+test('election: a folder that may not be used is refused at once', async (t) => {
+  const owner = await open(world.servers, { auth: { scheme: 'digest', credential: 'a:b' } });
+  const path = nextFolder();
+  await owner.ensure(`${path}/locked`);
+  const stranger = await open(world.servers);
+  t.after(() => stranger.close());
+  await assert.rejects(
+    elect({
+      store: stranger,
+      clock: systemClock,
+      path: `${path}/locked`,
+      data: 'a',
+      onLead: () => undefined,
+      onLose: () => undefined,
+    }),
+    { code: 'DREY_STORE_REFUSED' },
+  );
 });
 
 test('election: while the store is away a candidate waits, and enters when it is back', async (t) => {

@@ -143,7 +143,8 @@ test('store: after a blocked event loop a new session begins by itself', async (
   await store.ensure('/blocked');
   const path = await store.createEphemeralSequential('/blocked/e-', 'old');
   let watchTold = false;
-  await store.watch(path, () => {
+  // Of a node that stays as it is.
+  await store.watch('/blocked', () => {
     watchTold = true;
   });
   const states = statesOf(store);
@@ -211,6 +212,32 @@ test('store: a broken answer does not spoil the next connection', async () => {
   await until(() => states.includes('connected'), { deadlineMs: 5000, what: 'reconnected' });
   assert.equal((await store.read('/broken/large'))?.data.length, 400_000);
   assert.deepEqual(states, ['suspended', 'connected']);
+  await store.close();
+});
+
+test('store: a connection on which nothing is asked for stays', async () => {
+  const store = await open(world.servers);
+  const states = statesOf(store);
+  const contact = store.lastContact;
+  await until(() => store.lastContact > contact + sessionTimeoutMs, {
+    deadlineMs: 3 * sessionTimeoutMs,
+    what: 'heartbeats through more than a session',
+  });
+  assert.deepEqual(states, []);
+  await store.close();
+});
+
+test('store: an answer counts as contact from when its question was asked', async () => {
+  const store = await open(relay.address);
+  relay.holdAnswers();
+  const askedAt = Date.now();
+  const read = store.read('/');
+  const heldMs = sessionTimeoutMs / 3;
+  await until(() => Date.now() > askedAt + heldMs, { deadlineMs: 5000, what: 'a while' });
+  relay.release();
+  await read;
+  // A heartbeat of one beat later may have been answered too.
+  assert.ok(store.lastContact < askedAt + heldMs / 2, `${store.lastContact - askedAt} ms`);
   await store.close();
 });
 
