@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { accessSync, chmodSync, constants, existsSync, mkdirSync, readdirSync } from 'node:fs';
+import { accessSync, chmodSync, constants, existsSync, mkdirSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { dirname, join } from 'node:path';
 import { ConfigurationError } from '#runtime/errors.ts';
@@ -12,21 +12,6 @@ export function makeFolders(plan: Plan): void {
     makeFolder('drey.state.dir', join(plan.stateDir, name), 0o700);
   }
   makeFolder('FLINK_LOG_DIR', plan.logDir, undefined);
-}
-
-/** The jars of Flink, in the order of its scripts: by name, flink-dist last. @throws ConfigurationError */
-export function flinkJars(flinkHome: string): readonly string[] {
-  const lib = join(flinkHome, 'lib');
-  const names = existsSync(lib) ? readdirSync(lib).filter((name) => name.endsWith('.jar')) : [];
-  if (names.length === 0) {
-    throw new ConfigurationError(
-      'FLINK_HOME',
-      `there are no jars in ${lib}; name a Flink 1.20 or 2.x, or run deploy/install/flink.sh`,
-    );
-  }
-  const last = (name: string): number => (name.startsWith('flink-dist') ? 1 : 0);
-  const sorted = names.sort((a, b) => last(a) - last(b) || (a < b ? -1 : 1));
-  return sorted.map((name) => join(lib, name));
 }
 
 /**

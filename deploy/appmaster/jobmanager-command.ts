@@ -3,7 +3,7 @@ import { hostname, userInfo } from 'node:os';
 import { delimiter, join } from 'node:path';
 import type { Configuration } from '#runtime/config/configuration.ts';
 import type { Effective } from './effective.ts';
-import { flinkJars } from './folders.ts';
+import { flinkJars } from './flink-home.ts';
 import { type Java, moduleFlags } from './java.ts';
 import { jobManagerMemory, memoryFlags, memorySettings } from './memory.ts';
 import type { Command } from './part.ts';
@@ -60,7 +60,9 @@ export function jobManagerCommand(inputs: {
 function classPath(plan: Plan, environment: NodeJS.ProcessEnv): string {
   const { HADOOP_CLASSPATH, HADOOP_CONF_DIR, YARN_CONF_DIR, HBASE_CONF_DIR } = environment;
   const more = [HADOOP_CLASSPATH, HADOOP_CONF_DIR, YARN_CONF_DIR, HBASE_CONF_DIR];
-  return [...flinkJars(plan.flinkHome), ...more.filter((entry) => entry)].join(delimiter);
+  return [...flinkJars(plan.flinkHome, plan.demand), ...more.filter((entry) => entry)].join(
+    delimiter,
+  );
 }
 
 /** `env.java.opts.*`, the general ones first, each after its default. */

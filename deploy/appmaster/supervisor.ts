@@ -2,7 +2,8 @@ import { readConfiguration } from '#runtime/config/read.ts';
 import { DreyError } from '#runtime/errors.ts';
 import { Cluster } from './cluster.ts';
 import { choosePorts, writeEffective } from './effective.ts';
-import { flinkJars, lockFolder, makeFolders } from './folders.ts';
+import { flinkJars } from './flink-home.ts';
+import { lockFolder, makeFolders } from './folders.ts';
 import { findJava } from './java.ts';
 import { jobManagerMemory } from './memory.ts';
 import { advertisedAddress } from './network.ts';
@@ -49,7 +50,7 @@ async function run(
   for (const warning of configuration.warnings) say(warning);
   const plan: Plan = planOf(configuration, place);
   const java = findJava(configuration, environment);
-  flinkJars(plan.flinkHome);
+  flinkJars(plan.flinkHome, plan.demand);
   jobManagerMemory(configuration);
   makeFolders(plan);
   await lockFolder(plan.stateDir);

@@ -17,7 +17,14 @@ after(() => rmSync(scratch, { recursive: true }));
 const flinkHome = join(scratch, 'flink');
 mkdirSync(join(flinkHome, 'lib'), { recursive: true });
 mkdirSync(join(flinkHome, 'conf'));
-writeFileSync(join(flinkHome, 'lib', 'flink-dist.jar'), '');
+for (const name of ['flink-dist-2.3.0.jar', 'drey-flink-driver.jar']) {
+  writeFileSync(join(flinkHome, 'lib', name), '');
+}
+
+/** A Flink for which no driver was ever built. */
+const oldFlink = join(scratch, 'old-flink');
+mkdirSync(join(oldFlink, 'lib'), { recursive: true });
+writeFileSync(join(oldFlink, 'lib', 'flink-dist-1.13.6.jar'), '');
 writeFileSync(join(flinkHome, 'conf', 'config.yaml'), 'parallelism.default: 1\n');
 
 interface BadInput {
@@ -96,6 +103,12 @@ const table: readonly BadInput[] = [
     options: ['-Dmesos.master=m:5050'],
     environment: { FLINK_HOME: scratch, FLINK_CONF_DIR: join(flinkHome, 'conf') },
     says: /FLINK_HOME: there are no jars in .*\/lib; name a Flink/,
+  },
+  {
+    title: 'a Flink that is too old',
+    options: ['-Dmesos.master=m:5050'],
+    environment: { FLINK_HOME: oldFlink, FLINK_CONF_DIR: join(flinkHome, 'conf') },
+    says: /FLINK_HOME: there is no drey-flink-driver\.jar .*for Flink 1\.13; run deploy\/install/,
   },
   {
     title: 'a conf directory without configuration',

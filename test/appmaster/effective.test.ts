@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { choosePorts, writeEffective } from '#deploy/appmaster/effective.ts';
+import { type Plan, planOf } from '#deploy/appmaster/plan.ts';
+import { readConfiguration } from '#runtime/config/read.ts';
+
+const scratch = mkdtempSync(join(tmpdir(), 'drey-effective-'));
+after(() => rmSync(scratch, { recursive: true }));
+
+/** Flink's own text, in short. */
+const stock = `jobmanager:
+  bind-host: localhost
+  rpc:
+    address: localhost
+    port: 6123
+taskmanager:
+  host: localhost
+  bind-host: localhost
+  numberOfTaskSlots: 1
+rest:
+  address: localhost
+pipeline.classpaths: ["file:///a;b", "file:///c"]
+`;
+
+function prepare(options: readonly string[]) {
+  const confDir = mkdtempSync(join(scratch, 'conf-'));
+  writeFileSync(join(confDir, 'config.yaml'), stock);
+  const stateDir = mkdtempSync(join(scratch, 'state-'));
+  mkdirSync(join(stateDir, 'conf'));
+  const configuration = readConfiguration({
+    confDir,
+    arguments: ['-Dmesos.master=m:5050', `-Ddrey.state.dir=${stateDir}`, ...options],
+    environment: {},
+  });
+  const plan: Plan = planOf(configuration, { environment: {}, flinkHome: '/flink', confDir });
+  const write = (advertised: string, ports: ReadonlyMap<string, string> = new Map()) =>
+    writeEffective(plan, configuration, {
+      nats: 'nats://127.0.0.1:1',
+      zookeeper: '127.0.0.1:2',
+      advertised,
+      ports,
+    });
+  return { plan, configuration, write };
+}
+
+test("appmaster: Flink's own localhost gives way to an address that other machines reach", () => {
+  const { write } = prepare([]);
+  const { settings } = write('10.1.2.3');
+  assert.equal(settings.get('jobmanager.rpc.address'), '10.1.2.3');
+  assert.equal(settings.get('rest.address'), '10.1.2.3');
+  for (const key of ['jobmanager.bind-host', 'taskmanager.bind-host', 'taskmanager.host']) {
+    assert.equal(settings.get(key), undefined, key);
+  }
+});
+
+test('appmaster: localhost by an option, and on a machine alone, stays as it is', () => {
+  const asked = prepare(['-Djobmanager.rpc.address=localhost']).write('10.1.2.3').settings;
+  assert.equal(asked.get('jobmanager.rpc.address'), 'localhost');
+  const alone = prepare([]).write('127.0.0.1').settings;
+  assert.equal(alone.get('jobmanager.rpc.address'), 'localhost');
+});
+
+test('appmaster: what drey adds is left alone where it is set', () => {
+  const key = 'slotmanager.declare-needed-resource.delay';
+  assert.equal(prepare([]).write('h').settings.get(key), '1500 ms');
+  assert.equal(
+    prepare([`-D${key}=50 ms`])
+      .write('h')
+      .settings.get(key),
+    '50 ms',
+  );
+});
+
+test('appmaster: the effective configuration reads back the same, by its user only', () => {
+  const { write } = prepare(['-Dsome.password=a"b: #c\\', '-Dparallelism.default=10']);
+  const { settings, confDir } = write('h');
+  const read = readConfiguration({ confDir, arguments: [], environment: {} });
+  for (const [key, value] of settings) {
+    const setting = read.setting(key);
+    assert.deepEqual(setting?.list ?? setting?.value, value, key);
+  }
+  assert.equal(statSync(join(confDir, 'config.yaml')).mode & 0o777, 0o600);
+  assert.deepEqual(readdirSync(confDir).sort(), [
+    'config.yaml',
+    'log4j-console.properties',
+    'log4j.properties',
+  ]);
+});
+
+test('appmaster: port 0 becomes a free port that everybody is told', async () => {
+  const { plan, configuration, write } = prepare(['-Drest.port=0', '-Djobmanager.rpc.port=0']);
+  const ports = await choosePorts(plan, configuration, '127.0.0.1');
+  const { settings, restUrl } = write('127.0.0.1', ports);
+  assert.match(String(settings.get('rest.port')), /^2\d{4}$/);
+  assert.match(String(settings.get('jobmanager.rpc.port')), /^2\d{4}$/);
+  assert.equal(restUrl, `http://localhost:${settings.get('rest.port')}`);
+});
+
+test('appmaster: a fixed number of workers keeps Flink patient while they come', () => {
+  const { settings } = prepare(['-Ddrey.demand=fixed']).write('h');
+  assert.equal(settings.get('resourcemanager.standalone.start-up-time'), '21474835000');
+});
