@@ -11,6 +11,7 @@ export interface Area {
 const order = [
   'proto',
   'config',
+  'docs',
   'functions',
   'store',
   'bus',
@@ -24,7 +25,7 @@ const order = [
 ];
 
 /** Areas that start no servers or few: two of their files may run at once. */
-const light = new Set(['proto', 'config', 'functions']);
+const light = new Set(['proto', 'config', 'docs', 'functions']);
 
 /** Every area below `root`, in the order in which they are run. */
 export function areasOf(root: string): readonly Area[] {

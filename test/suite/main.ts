@@ -90,7 +90,9 @@ async function runArea(area: Area): Promise<Counts> {
   const waiting = [...area.files];
   const lanes = Array.from({ length: concurrencyOf(area) }, async () => {
     for (let file = waiting.shift(); file !== undefined; file = waiting.shift()) {
-      total = add(total, await runFile(area, file));
+      // The total is read after the wait: two lanes must not overwrite each other's counts.
+      const counts = await runFile(area, file);
+      total = add(total, counts);
     }
   });
   await Promise.all(lanes);
