@@ -250,6 +250,72 @@ test('election: a call that fails on a good connection is made again', async (t)
   await candidate.resign();
 });
 
+test('election: a stale list that leaves out the leader makes no second one', async (t) => {
+  const path = nextFolder();
+  const a = await run(t, world.servers, path, 'a');
+  await leads(a, 'a leads');
+  const [leader] = await a.store.list(path);
+  const store = await open(world.servers);
+  t.after(() => store.close());
+  const list = store.list;
+  let stale = 0;
+  store.list = async (folder) => {
+    const names = await list.call(store, folder);
+    stale += 1;
+    return stale > 1 ? names : names.filter((name) => name !== leader);
+  };
+  const told: string[] = [];
+  const candidate = await elect({
+    store,
+    clock: systemClock,
+    path,
+    data: 'b',
+    onLead: () => told.push('lead'),
+    onLose: () => told.push('lose'),
+  });
+  assert.ok(stale > 1);
+  assert.deepEqual([candidate.leads, told], [false, []]);
+  await candidate.resign();
+});
+
+test('election: a stale read of a node that is gone wins no lead', async (t) => {
+  const path = nextFolder();
+  const store = await open(world.servers);
+  t.after(() => store.close());
+  const { list, watch, commit, createEphemeralSequential } = store;
+  const made: string[] = [];
+  let fresh = false;
+  store.createEphemeralSequential = async (prefix, data) => {
+    made.push(await createEphemeralSequential.call(store, prefix, data));
+    return made.at(-1) ?? '';
+  };
+  // Removed right after it was read, while our server lags: it shows the node until a write brings
+  // it up to date.
+  store.watch = async (node, listener) => {
+    const found = await watch.call(store, node, () => fresh && listener());
+    if (!fresh) await store.discard(node);
+    return found;
+  };
+  store.list = (folder) =>
+    fresh ? list.call(store, folder) : Promise.resolve([made[0]?.slice(path.length + 1) ?? '']);
+  store.commit = (ops) => {
+    fresh = true;
+    return commit.call(store, ops);
+  };
+  const ledWith: number[] = [];
+  const candidate = await elect({
+    store,
+    clock: systemClock,
+    path,
+    data: 'a',
+    onLead: () => ledWith.push(made.length),
+    onLose: () => undefined,
+  });
+  await until(() => candidate.leads, { deadlineMs: 5000, what: 'a leads' });
+  assert.deepEqual(ledWith, [2], 'with its second node');
+  await candidate.resign();
+});
+
 test('election: a folder that may not be used is refused at once', async (t) => {
   const owner = await open(world.servers, { auth: { scheme: 'digest', credential: 'a:b' } });
   const path = nextFolder();
