@@ -64,7 +64,8 @@ async function loadState(
     avoidedAgents(store, paths, offered),
     readExisting(store, refusedIds.map(paths.worker), workerRecord),
   ]);
-  const chosen = offered.size === 0 ? [] : turned(waitingIds, offered).slice(0, workersAtOnce);
+  const room = Math.min(workersAtOnce, roomFor(events, spec?.value.configured.worker.size.cpus));
+  const chosen = turned(waitingIds, offered).slice(0, room);
   const waiting = await readExisting(store, chosen.map(paths.worker), workerRecord);
   const newest = events.some((event) => event.kind === 'tick') ? waitingIds.at(-1) : undefined;
   const newestWorker =
@@ -101,6 +102,17 @@ function byId(
   workers: readonly Versioned<WorkerRecord>[],
 ): ReadonlyMap<string, Versioned<WorkerRecord>> {
   return new Map(workers.map((read) => [read.value.id, read]));
+}
+
+/** About how many workers the offers have room for: no more of those that wait are read. */
+function roomFor(events: readonly Heard[], workerCpus = 1): number {
+  const offers = events.flatMap((event) => (event.kind === 'offers' ? event.offers : []));
+  const cpus = offers
+    .flatMap((offer) => offer.resources ?? [])
+    .filter((resource) => resource.name === 'cpus')
+    .reduce((sum, resource) => sum + (resource.scalar?.value ?? 0), 0);
+  // One more for each offer: the present workers may be smaller than the configured ones.
+  return Math.ceil(cpus / workerCpus) + offers.length;
 }
 
 /** The list from a point drawn from the first agent's id, so that copies do not fight for the same workers. */
