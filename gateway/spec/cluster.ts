@@ -143,7 +143,8 @@ function failures(config: Configuration): ClusterSettings['failures'] {
   return {
     maxPerMinute: config.double(`${start}.max-failure-rate`, { min: 0.001 }) ?? 10,
     pauseMs: config.durationMs(`${start}.retry-interval`) ?? 3000,
-    launchTimeoutMs: config.durationMs('drey.launch.timeout', { min: 1 }) ?? 30_000,
+    // The gateway gives an offer back after 5 s: an ACCEPT that it has not seen by then is never sent.
+    launchTimeoutMs: config.durationMs('drey.launch.timeout', { min: 1 }) ?? 10_000,
     unreachableGraceMs: config.durationMs('drey.unreachable.grace', { min: 1 }) ?? 60_000,
     killRepeatMs: config.durationMs('drey.kill.repeat', { min: 1 }) ?? 5000,
     agentPenaltyMs: config.durationMs('drey.agent.penalty') ?? 10_000,
