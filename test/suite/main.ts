@@ -1,6 +1,6 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { basename, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { type Area, areasOf, concurrencyOf } from './areas.ts';
 import { endCommands, runCommand } from './command.ts';
 import { add, type Counts, countsOf, none } from './counts.ts';
@@ -104,7 +104,7 @@ async function runArea(area: Area): Promise<Counts> {
 /** One test file in a process of its own: shown by the spec reporter, counted from a TAP file beside it. */
 async function runFile(area: Area, file: string): Promise<Counts> {
   const live = concurrencyOf(area) === 1;
-  const tap = join(scratch, `${area.name}-${basename(file)}.tap`);
+  const tap = join(scratch, `${file.slice(root.length + 1).replaceAll('/', '_')}.tap`);
   if (live) say(`-- ${file.slice(root.length + 1)}`);
   const args = [
     '--test-reporter=spec',
