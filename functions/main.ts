@@ -96,7 +96,7 @@ async function connect(
   });
   for (const folder of recordFolders(paths)) await store.ensure(folder);
   await ensureStreams(bus, subjects);
-  return { subjects, paths, store, bus, clock };
+  return { subjects, paths, store, bus, clock, log };
 }
 
 interface Copy {

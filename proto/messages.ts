@@ -23,7 +23,7 @@ export const tickMessage = z.object({
   gateway: z.string(),
   /** Whether a subscription to Mesos stands. */
   subscribed: z.boolean(),
-  /** Events of the present epoch that nobody took since the last tick: reconciliation is due. */
+  /** The position of the newest event of the present epoch that nobody took; 0: none. Workers of which nothing newer was heard are asked about. */
   missed: z.int(),
   /** When offers last came, REVIVE was last sent (ms; 0: not in this subscription). */
   offersAt: z.number(),

@@ -26,7 +26,14 @@ export const frameworkRecord = z.looseObject({
   /** Framework ids that Mesos has removed: never used again. */
   fenced: z.array(z.string()),
   /** Nothing is launched or killed until `admin.release-hold`. */
-  held: z.looseObject({ since: z.number(), why: z.string() }).optional(),
+  held: z
+    .looseObject({
+      since: z.number(),
+      why: z.string(),
+      /** The highest worker number that Mesos spoke of: a release raises the counter to it. */
+      highest: z.int().optional(),
+    })
+    .optional(),
   /** How the cluster ended: Flink's application status and a sentence. */
   result: z
     .looseObject({
@@ -169,8 +176,10 @@ export const reconcileRecord = z.looseObject({
   /** Workers past `launching` when the epoch's first round was made, and how many of them it ended. */
   asked: z.int(),
   lost: z.int(),
-  /** Every worker is asked about, also those that were spoken of in this epoch: events were missed. */
-  everyone: z.boolean(),
+  /** The newest missed event that was seen: workers of which nothing newer was heard are asked about. */
+  missed: z.int(),
+  /** A person has released a hold in this epoch: what Mesos says is believed. */
+  released: z.boolean(),
 });
 export type ReconcileRecord = z.infer<typeof reconcileRecord>;
 

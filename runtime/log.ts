@@ -18,7 +18,7 @@ const sensitive =
   /password|secret|fs\.azure\.account\.key|apikey|api-key|auth-params|service-key|token|basic-auth|jaas\.config|http-headers/i;
 
 /** What stands where a secret was; Flink writes the same. */
-const hidden = '******';
+export const hidden = '******';
 
 /** Whether the value of this key must not be shown. */
 export function isSensitive(key: string): boolean {

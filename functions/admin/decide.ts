@@ -1,6 +1,13 @@
 import { z } from 'zod';
 import { type CommandAnswer, type CommandName, commands } from '#proto/messages.ts';
-import type { CommandRecord, FrameworkRecord, RecordPaths, WorkerRecord } from '#proto/records.ts';
+import type {
+  CommandRecord,
+  FleetRecord,
+  FrameworkRecord,
+  ReconcileRecord,
+  RecordPaths,
+  WorkerRecord,
+} from '#proto/records.ts';
 import type { SpecRecord } from '#proto/spec.ts';
 import type { Decision, Moment } from '#runtime/function.ts';
 import { createOf, replaceOf, type Versioned } from '#runtime/store/ops.ts';
@@ -13,6 +20,9 @@ export interface AdminState {
   readonly paths: RecordPaths;
   readonly framework: Versioned<FrameworkRecord> | undefined;
   readonly spec: Versioned<SpecRecord> | undefined;
+  /** What a release of a hold settles. */
+  readonly reconcile: Versioned<ReconcileRecord> | undefined;
+  readonly fleet: Versioned<FleetRecord> | undefined;
   /** Commands that were applied before, by id. */
   readonly applied: ReadonlyMap<string, CommandRecord>;
   readonly workers: ReadonlyMap<string, Versioned<WorkerRecord>>;
@@ -66,9 +76,12 @@ export function decide(
         : [],
     effects: [
       ...result.effects,
-      ...(command.replyTo === undefined
-        ? []
-        : [{ kind: 'answer', replyTo: command.replyTo, answer: result.answer } as const]),
+      {
+        kind: 'answer',
+        command: command.name,
+        answer: result.answer,
+        ...(command.replyTo === undefined ? {} : { replyTo: command.replyTo }),
+      },
       ...rest.map((event): Effect => ({ kind: 'again', event })),
     ],
     reasons: [{ about: `admin.${command.name}`, why: result.answer.message }],
@@ -193,13 +206,24 @@ function teardown({ framework, moment }: Ground): Applied {
   };
 }
 
-function releaseHold({ framework, moment }: Ground): Applied {
+/** What set the hold must not set it again at once: this epoch's rounds are believed, and no id is given out twice. */
+function releaseHold({ state, framework, moment }: Ground): Applied {
   const { held, ...rest } = framework.value;
   if (held === undefined) return refusal('release-hold: nothing is held');
   const next: FrameworkRecord = { ...rest, op: moment.op };
+  const { reconcile, fleet } = state;
+  const highest = held.highest ?? 0;
   return {
     answer: { ok: true, message: `released; it was held because ${held.why}` },
-    writes: [replaceOf(framework, next)],
+    writes: [
+      replaceOf(framework, next),
+      ...(reconcile === undefined
+        ? []
+        : [replaceOf(reconcile, { ...reconcile.value, op: moment.op, lost: 0, released: true })]),
+      ...(fleet === undefined || highest <= fleet.value.counter
+        ? []
+        : [replaceOf(fleet, { ...fleet.value, op: moment.op, counter: highest })]),
+    ],
     effects: [
       { kind: 'changed', record: 'framework', id: 'framework', state: next.state, op: moment.op },
     ],

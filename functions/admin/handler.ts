@@ -1,5 +1,12 @@
 import { commands, encodeJson } from '#proto/messages.ts';
-import { commandRecord, frameworkRecord, type RecordPaths, workerRecord } from '#proto/records.ts';
+import {
+  commandRecord,
+  fleetRecord,
+  frameworkRecord,
+  type RecordPaths,
+  reconcileRecord,
+  workerRecord,
+} from '#proto/records.ts';
 import { specRecord } from '#proto/spec.ts';
 import { header } from '#proto/subjects.ts';
 import type { BusMessage, Endpoint } from '#runtime/bus/bus.ts';
@@ -60,9 +67,11 @@ async function loadState(
 ): Promise<AdminState> {
   const command = events.find((event) => event.kind === 'command');
   const target = command === undefined ? undefined : namedWorker(command.name, command.body);
-  const [framework, spec, applied, workers, old] = await Promise.all([
+  const [framework, spec, reconcile, fleet, applied, workers, old] = await Promise.all([
     readRecord(store, paths.framework, frameworkRecord),
     readRecord(store, paths.spec, specRecord),
+    readRecord(store, paths.reconcile, reconcileRecord),
+    readRecord(store, paths.fleet, fleetRecord),
     command === undefined ? undefined : readRecord(store, paths.command(command.id), commandRecord),
     readExisting(store, target === undefined ? [] : [paths.worker(target)], workerRecord),
     store.list(paths.commands),
@@ -76,6 +85,8 @@ async function loadState(
     paths,
     framework,
     spec,
+    reconcile,
+    fleet,
     applied: new Map(
       command === undefined || applied === undefined ? [] : [[command.id, applied.value]],
     ),

@@ -6,7 +6,7 @@ import type { Effect } from '../shared/effect.ts';
 import type { Heard } from '../shared/heard.ts';
 import { newWorkerWrites, workerChanged, workerWrites } from '../shared/worker.ts';
 import { type DemandState, type Draft, workerIn } from './rules/draft.ts';
-import { hearDriver } from './rules/driver.ts';
+import { endWanted, hearDriver } from './rules/driver.ts';
 import { converge } from './rules/fixed.ts';
 
 /** Which workers are wanted and which may go: as Flink's driver asks, or up to a fixed target. */
@@ -39,6 +39,10 @@ export function decide(
     if (event.kind === 'changed' && event.record === 'worker') tellDriver(draft, event.id);
   }
   if (events.some((event) => event.kind === 'tick')) {
+    const session = draft.driver?.session;
+    if (session !== undefined && spec.value.configured.demand.mode === 'driver') {
+      endWanted(draft, session);
+    }
     for (const id of state.leaving) tellDriver(draft, id);
   }
   if (state.view !== undefined && framework.value.state === 'active') converge(draft, state.view);
@@ -57,7 +61,8 @@ function tellDriver(draft: Draft, id: string): void {
     return;
   }
   const prefix = `${driver.session}-`;
-  if (worker.state === 'wanted' || worker.request?.startsWith(prefix) !== true) return;
+  const counted = worker.state !== 'wanted' && worker.state !== 'stopping';
+  if (!counted || worker.request?.startsWith(prefix) !== true) return;
   const n = Number(worker.request.slice(prefix.length));
   draft.effects.push({ kind: 'launched', session: driver.session, n, worker: id });
 }

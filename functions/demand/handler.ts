@@ -27,7 +27,7 @@ const toldAtOnce = 200;
 export function demandFunction(
   context: FunctionContext,
 ): FunctionDefinition<DemandState, Heard, Effect> {
-  const { subjects, paths } = context;
+  const { subjects, paths, clock } = context;
   return {
     name: 'demand',
     description: 'makes and releases workers as Flink or a target asks',
@@ -42,7 +42,7 @@ export function demandFunction(
     ],
     label: labelOf,
     show: showEffect,
-    load: (store, events) => loadState(store, paths, events),
+    load: (store, events) => loadState(store, paths, events, clock.now()),
     decide,
     perform: performer(context),
     barrier: paths.framework,
@@ -53,6 +53,7 @@ async function loadState(
   store: Store,
   paths: RecordPaths,
   events: readonly Heard[],
+  now: number,
 ): Promise<DemandState> {
   // The counter first: lists that are read after it hold every worker that it has counted.
   const [fleet, framework, spec, driver] = await Promise.all([
@@ -62,12 +63,15 @@ async function loadState(
     readRecord(store, paths.driver, driverRecord),
   ]);
   const ticked = events.some((event) => event.kind === 'tick');
-  const leaving = ticked ? (await store.list(paths.leaving)).slice(0, toldAtOnce) : [];
+  const leaving = ticked ? inTurn(await store.list(paths.leaving), now) : [];
+  const driven = ticked && spec?.value.configured.demand.mode === 'driver';
+  const waiting = driven ? (await store.list(paths.waiting)).slice(0, workersAtOnce) : [];
   const view = await viewOf(store, paths, spec?.value, events);
   const requests = await requestsOf(store, paths, events);
   const ids = new Set([
     ...named(events),
     ...leaving,
+    ...waiting,
     ...[...requests.values()].map((request) => request.worker).filter((id) => id !== ''),
     ...surplus(view, spec?.value),
     ...(recovers(events) ? await store.list(paths.workers) : []),
@@ -84,6 +88,13 @@ async function loadState(
     view,
     leaving,
   };
+}
+
+/** The next of those that leave, a second each: some that stay long must not hide the others. */
+function inTurn(ids: readonly string[], now: number): readonly string[] {
+  if (ids.length <= toldAtOnce) return ids;
+  const start = (Math.floor(now / 1000) * toldAtOnce) % ids.length;
+  return [...ids.slice(start), ...ids.slice(0, start)].slice(0, toldAtOnce);
 }
 
 async function viewOf(

@@ -10,6 +10,11 @@ import {
 } from '#proto/records.ts';
 import { type SpecRecord, targetOf } from '#proto/spec.ts';
 
+/** Reasons in one answer. */
+export const reasonsShown = 20;
+/** Ticks come once a second. */
+const tickLateMs = 5000;
+
 /** What an answer is made from; everything may be missing before a gateway has led once. */
 export interface Picture {
   readonly now: number;
@@ -18,6 +23,8 @@ export interface Picture {
   readonly driver: DriverRecord | undefined;
   readonly launches: LaunchesRecord | undefined;
   readonly workers: readonly WorkerRecord[];
+  /** The last tick that this copy heard, and when. */
+  readonly tick: { readonly at: number; readonly subscribed: boolean } | undefined;
 }
 
 /** One remembered reason of a decision. */
@@ -56,6 +63,14 @@ export function status(picture: Picture): Record<string, unknown> {
   };
 }
 
+/** What is away, as the ticks of the leading gateway tell it. */
+function outage({ tick, now }: Picture): string | undefined {
+  if (tick === undefined || now - tick.at > tickLateMs) {
+    return 'no gateway has been heard for some seconds: none leads, or NATS loses its ticks';
+  }
+  return tick.subscribed ? undefined : 'the gateway is not subscribed to Mesos';
+}
+
 /** `ask.workers`: every worker, newest last. */
 export function workersOf(picture: Picture): Record<string, unknown> {
   const workers = picture.workers.map((worker) => ({
@@ -81,10 +96,13 @@ export function explainWorker(
 ): Record<string, unknown> {
   const worker = picture.workers.find((one) => one.id === id);
   const about = remembered.filter((one) => one.about === id || one.why.includes(id));
+  // Why it waits is told of agents and their offers, not of the worker.
+  const since = worker?.state === 'wanted' ? (worker.times.wanted ?? 0) : Number.POSITIVE_INFINITY;
+  const offers = remembered.filter((one) => one.function === 'offers' && one.at >= since);
   return {
-    sentence: workerSentence(picture, worker, id, about),
+    sentence: workerSentence(picture, worker, id, about, offers),
     worker,
-    decisions: about,
+    decisions: [...new Set([...about, ...offers])].slice(-reasonsShown),
   };
 }
 
@@ -132,8 +150,14 @@ function statusSentence(picture: Picture, states: Record<WorkerState, number>): 
   if (framework.state !== 'active') {
     return `the cluster is ${framework.state}: ${framework.result?.why ?? 'no reason recorded'}`;
   }
-  const waiting = states.wanted > 0 ? `, ${states.wanted} wait for an offer` : '';
-  return `framework ${framework.id} is active: ${states.running} workers running${waiting}`;
+  const pausedMs = (picture.launches?.notBefore ?? 0) - picture.now;
+  return [
+    `framework ${framework.id} is active: ${states.running} workers running`,
+    ...(states.wanted > 0 ? [`${states.wanted} wait for an offer`] : []),
+    ...(states.unreachable > 0 ? [`${states.unreachable} cannot be reached`] : []),
+    ...(pausedMs > 0 ? [`launches pause for ${pausedMs} ms after failures`] : []),
+    ...[outage(picture) ?? []].flat(),
+  ].join(', ');
 }
 
 function workerSentence(
@@ -141,6 +165,7 @@ function workerSentence(
   worker: WorkerRecord | undefined,
   id: string,
   about: readonly Remembered[],
+  offers: readonly Remembered[],
 ): string {
   if (worker === undefined) {
     const last = about.at(-1);
@@ -148,6 +173,11 @@ function workerSentence(
   }
   const held = picture.framework?.held;
   if (worker.state === 'wanted' && held !== undefined) return `${id} waits: held, ${held.why}`;
-  const blocked = worker.state === 'wanted' ? about.findLast((one) => one.about !== id) : undefined;
-  return `${id} is ${worker.state}: ${blocked?.why ?? worker.why}`;
+  if (worker.state !== 'wanted') return `${id} is ${worker.state}: ${worker.why}`;
+  const pausedMs = (picture.launches?.notBefore ?? 0) - picture.now;
+  if (pausedMs > 0) return `${id} waits: launches pause for ${pausedMs} ms after failures`;
+  const away = outage(picture);
+  if (away !== undefined) return `${id} waits: ${away}`;
+  const blocked = offers.findLast((one) => one.about !== id && one.about !== 'offers');
+  return `${id} waits: ${blocked?.why ?? 'no offer has come since'}`;
 }

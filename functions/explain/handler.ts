@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { decisionMessage, encodeJson } from '#proto/messages.ts';
+import { decisionMessage, encodeJson, tickMessage } from '#proto/messages.ts';
 import {
   agentRecord,
   driverRecord,
@@ -7,11 +7,12 @@ import {
   launchesRecord,
   workerRecord,
 } from '#proto/records.ts';
-import { specRecord } from '#proto/spec.ts';
+import { type ClusterSettings, specRecord } from '#proto/spec.ts';
 import type { BusMessage, Endpoint, Subscription } from '#runtime/bus/bus.ts';
 import { sleep } from '#runtime/clock.ts';
 import { BadMessageError } from '#runtime/errors.ts';
 import type { FunctionDefinition } from '#runtime/function.ts';
+import { hidden } from '#runtime/log.ts';
 import { readExisting, readRecord } from '#runtime/store/records.ts';
 import type { FunctionContext } from '../shared/context.ts';
 import { type Effect, showEffect } from '../shared/effect.ts';
@@ -23,6 +24,7 @@ import {
   lastDecisions,
   type Picture,
   type Remembered,
+  reasonsShown,
   rememberedFrom,
   status,
   workersOf,
@@ -33,8 +35,6 @@ const linesRead = 2000;
 const reasonsKept = 20_000;
 /** The log has been read when nothing more of it comes for so long. */
 const settleMs = 100;
-/** Reasons in one answer. */
-const reasonsShown = 20;
 
 const explainMessage = z.union([
   z.strictObject({ worker: z.string().min(1) }),
@@ -48,6 +48,11 @@ export function explainFunction(
 ): FunctionDefinition<undefined, Heard, Effect> {
   const { subjects, paths } = context;
   const log = decisionLog(context);
+  const tick = lastTick(context);
+  const look = async (): Promise<Picture> => ({
+    ...(await picture(context)),
+    tick: tick(),
+  });
   const answer = (
     question: string,
     about: (message: BusMessage) => Promise<unknown>,
@@ -67,25 +72,25 @@ export function explainFunction(
     perform: async () => [],
     barrier: paths.framework,
     endpoints: [
-      answer('status', async () => status(await picture(context))),
-      answer('workers', async () => workersOf(await picture(context))),
+      answer('status', async () => status(await look())),
+      answer('workers', async () => workersOf(await look())),
       answer('config', async () => configured(context)),
-      answer('explain', async (message) => explained(context, log, message)),
+      answer('explain', async (message) => explained(context, await look(), log, message)),
     ],
   };
 }
 
 async function explained(
   context: FunctionContext,
+  seen: Picture,
   log: DecisionLog,
   message: BusMessage,
 ): Promise<unknown> {
   const question = parse(message);
-  const seen = await picture(context);
   const remembered = await log.reasons();
   if ('worker' in question) {
     const { worker } = question;
-    return explainWorker(seen, worker, shown(remembered, worker));
+    return explainWorker(seen, worker, remembered);
   }
   if (!('agent' in question)) return lastDecisions(seen, remembered.slice(-reasonsShown));
   const { agent } = question;
@@ -114,10 +119,25 @@ async function configured({ store, paths }: FunctionContext): Promise<unknown> {
   const spec = await readRecord(store, paths.spec, specRecord);
   if (spec === undefined) return { sentence: 'no gateway has led this cluster yet' };
   const { generation, configured: settings, overrides } = spec.value;
-  return { sentence: `generation ${generation}`, generation, configured: settings, overrides };
+  const task = withoutSecrets(settings.task);
+  const shown = { ...settings, task };
+  return { sentence: `generation ${generation}`, generation, configured: shown, overrides };
 }
 
-async function picture({ store, paths, clock }: FunctionContext): Promise<Picture> {
+/** Values of the environment may be passwords, and the artifact token opens the configuration. */
+function withoutSecrets(task: ClusterSettings['task']): ClusterSettings['task'] {
+  const names = Object.keys(task.environment).map((name) => [name, hidden]);
+  const uris = task.uris.map((uri) => ({
+    ...uri,
+    value: uri.value.replace(tokenInUrl, `$1${hidden}/`),
+  }));
+  return { ...task, environment: Object.fromEntries(names), uris };
+}
+
+/** `scheme://host:port/<token>/…` */
+const tokenInUrl = /^(https?:\/\/[^/]+\/)[^/]+\//;
+
+async function picture({ store, paths, clock }: FunctionContext): Promise<Omit<Picture, 'tick'>> {
   const [framework, spec, driver, launches, ids] = await Promise.all([
     readRecord(store, paths.framework, frameworkRecord),
     readRecord(store, paths.spec, specRecord),
@@ -136,6 +156,25 @@ async function picture({ store, paths, clock }: FunctionContext): Promise<Pictur
   };
 }
 
+/** The last tick, heard by every copy: no queue group. */
+function lastTick({ bus, subjects, clock }: FunctionContext): () => Picture['tick'] {
+  let last: Picture['tick'];
+  bus.subscribe(subjects.tick, undefined, (message) => {
+    const tick = tickMessage.safeParse(jsonOf(message));
+    if (tick.success) last = { at: clock.now(), subscribed: tick.data.subscribed };
+  });
+  return () => last;
+}
+
+/** Undefined for what is no JSON: a foreign message on our subject. */
+function jsonOf(message: BusMessage): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(message.data));
+  } catch {
+    return undefined;
+  }
+}
+
 interface DecisionLog {
   reasons(): Promise<readonly Remembered[]>;
 }
@@ -144,7 +183,7 @@ interface DecisionLog {
 function decisionLog({ bus, subjects, clock }: FunctionContext): DecisionLog {
   const reasons: Remembered[] = [];
   const remember = (message: BusMessage): void => {
-    const parsed = decisionMessage.safeParse(JSON.parse(new TextDecoder().decode(message.data)));
+    const parsed = decisionMessage.safeParse(jsonOf(message));
     if (!parsed.success) return;
     reasons.push(...rememberedFrom(parsed.data));
     if (reasons.length > reasonsKept) reasons.splice(0, reasons.length - reasonsKept);

@@ -31,6 +31,8 @@ const penaltyMaxMs = 600_000;
 const confirmAgainMs = 5000;
 /** A status of an ended worker is not waited for longer: Mesos repeats it, and a task without a record is acknowledged. */
 const acknowledgeMaxMs = 60_000;
+/** A worker that ends by itself so soon after TASK_RUNNING never worked. */
+const earlyEndMs = 20_000;
 /** A worker that Mesos should have spoken of is asked about again after so long. */
 const askAgainMs = 30_000;
 
@@ -112,7 +114,10 @@ function unreachable(ground: Ground, draft: Draft, read: Versioned<WorkerRecord>
   const { settings, moment, framework } = ground;
   const since = read.value.times.unreachable ?? moment.now;
   const over = moment.now - since >= settings.failures.unreachableGraceMs;
-  if (settings.demand.mode === 'driver' || !over || framework.held !== undefined) {
+  // A doubted worker is ended by `updates` alone, under its rule and its limit.
+  const doubted = (read.value.doubts ?? 0) > 0;
+  const patient = settings.demand.mode === 'driver' || doubted || !over;
+  if (patient || framework.held !== undefined) {
     ask(ground, draft, read, 'its agent cannot be reached');
     return;
   }
@@ -146,7 +151,8 @@ function forget(ground: Ground, draft: Draft, read: Versioned<WorkerRecord>): vo
   const { moment, state } = ground;
   const age = moment.now - (worker.times.ended ?? moment.now);
   const acknowledged = worker.unacknowledged === undefined || age >= acknowledgeMaxMs;
-  if (worker.confirmed && acknowledged) {
+  const confirmed = worker.confirmed || ground.settings.demand.mode === 'fixed';
+  if (confirmed && acknowledged) {
     draft.writes.push(...forgetWrites(read, state.paths));
     return;
   }
@@ -164,15 +170,21 @@ function change(
   if (next.state !== read.value.state) draft.effects.push(workerChanged(next));
 }
 
-/** A launch failed when the worker ended by itself before it ran; what Mesos or drey withdrew is nobody's fault. */
+/**
+ * A launch failed when the worker ended by itself before it ran, or right after: a command that
+ * cannot work is TASK_RUNNING before it is TASK_FAILED. What was withdrawn is nobody's fault.
+ */
 function isFailure(worker: WorkerRecord): boolean {
-  if (worker.times.running !== undefined || worker.times.stopping !== undefined) return false;
-  if (worker.launch === undefined) return false;
-  return !faultless.has(worker.status?.reason ?? '');
+  const { times, launch, status } = worker;
+  if (launch === undefined || times.stopping !== undefined || status === undefined) return false;
+  if (!broke.has(status.state) || faultless.has(status.reason ?? '')) return false;
+  return times.running === undefined || (times.ended ?? 0) - times.running < earlyEndMs;
 }
 
+/** States in which a task ends by itself. */
+const broke = new Set(['TASK_FAILED', 'TASK_FINISHED', 'TASK_ERROR', 'TASK_LOST', 'TASK_DROPPED']);
+
 const faultless = new Set([
-  '',
   'REASON_INVALID_OFFERS',
   'REASON_RECONCILIATION',
   'REASON_AGENT_DISCONNECTED',

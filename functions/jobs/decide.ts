@@ -1,7 +1,7 @@
 import type { DemandAnswer } from '#proto/messages.ts';
 import type { DriverRecord, FrameworkRecord } from '#proto/records.ts';
 import type { Decision, Moment, Reason } from '#runtime/function.ts';
-import { replaceOf, type Versioned } from '#runtime/store/ops.ts';
+import { checkOf, replaceOf, type Versioned } from '#runtime/store/ops.ts';
 import type { StoreOp } from '#runtime/store/store.ts';
 import type { Effect } from '../shared/effect.ts';
 import type { Heard, HeardDemand } from '../shared/heard.ts';
@@ -55,7 +55,8 @@ function deregister(
   const result = { status: event.status, why, at: moment.now };
   const next: FrameworkRecord = { ...framework.value, op: moment.op, state: 'ending', result };
   return {
-    writes: [replaceOf(framework, next)],
+    // A session that was taken over meanwhile must not end the cluster of the next one.
+    writes: [replaceOf(framework, next), ...(state.driver ? [checkOf(state.driver)] : [])],
     effects: [frameworkChanged(next), ...teardown(next).effects],
     reasons: [{ about: 'framework', why: `ends as ${event.status}: ${why}` }],
     answers: answer({ status: 'ok' }),

@@ -19,6 +19,8 @@ import { labelOf } from '../shared/label.ts';
 import { performer } from '../shared/perform.ts';
 import { decide, type OffersState } from './decide.ts';
 
+/** The list of those that wait is turned after so long. */
+const turnMs = 5000;
 /** Workers placed by one decision: their writes stay well below the limits of one transaction. */
 const workersAtOnce = 100;
 
@@ -35,7 +37,10 @@ export function offersFunction(
     hears: [hearsOffers(subjects), hearsChanged(subjects, 'worker'), hearsTick(subjects)],
     label: labelOf,
     show: showEffect,
-    load: async (store, events) => ({ ...(await loadState(store, paths, events)), revivedAt }),
+    load: async (store, events) => ({
+      ...(await loadState(store, paths, events, clock.now())),
+      revivedAt,
+    }),
     decide,
     perform: async (effect) => {
       if (effect.kind === 'revive') revivedAt = clock.now();
@@ -49,6 +54,7 @@ async function loadState(
   store: Store,
   paths: RecordPaths,
   events: readonly Heard[],
+  now: number,
 ): Promise<Omit<OffersState, 'revivedAt'>> {
   const offered = new Set(
     events.flatMap((event) =>
@@ -65,7 +71,7 @@ async function loadState(
     readExisting(store, refusedIds.map(paths.worker), workerRecord),
   ]);
   const room = Math.min(workersAtOnce, roomFor(events, spec?.value.configured.worker.size.cpus));
-  const chosen = turned(waitingIds, offered).slice(0, room);
+  const chosen = turned(waitingIds, offered, Math.floor(now / turnMs)).slice(0, room);
   const waiting = await readExisting(store, chosen.map(paths.worker), workerRecord);
   const newest = events.some((event) => event.kind === 'tick') ? waitingIds.at(-1) : undefined;
   const newestWorker =
@@ -115,10 +121,17 @@ function roomFor(events: readonly Heard[], workerCpus = 1): number {
   return Math.ceil(cpus / workerCpus) + offers.length;
 }
 
-/** The list from a point drawn from the first agent's id, so that copies do not fight for the same workers. */
-function turned(ids: readonly string[], agents: ReadonlySet<string>): readonly string[] {
+/**
+ * The list from a point drawn from the first agent's id, so that copies do not fight for the same
+ * workers, and from the time, so that one that does not fit never hides those behind it.
+ */
+function turned(
+  ids: readonly string[],
+  agents: ReadonlySet<string>,
+  turn: number,
+): readonly string[] {
   const [first = ''] = agents;
-  let hash = 0;
+  let hash = turn;
   for (const letter of first) hash = (hash * 31 + letter.charCodeAt(0)) >>> 0;
   const start = ids.length === 0 ? 0 : hash % ids.length;
   return [...ids.slice(start), ...ids.slice(0, start)];

@@ -35,7 +35,7 @@ export function needsFleet(
   const epoch = standingEpoch(events);
   if (epoch === undefined) return false;
   if (reconcile === undefined || epoch > reconcile.epoch) return true;
-  if (reconcile.explicitDue === undefined) return missed(events);
+  if (reconcile.explicitDue === undefined) return missedIn(events, epoch) > reconcile.missed;
   return reconcile.explicitDue <= now;
 }
 
@@ -58,8 +58,9 @@ export function decide(
   const registration: Registration = { id: framework.value.id, epoch };
   let next: ReconcileRecord = fresh ? begun(epoch, moment) : { ...before, op: moment.op };
   // A round makes as many updates as there are workers: where those are missed too, rounds keep their pauses.
-  if (missed(events)) {
-    next = { ...next, explicitDue: next.explicitDue ?? moment.now, everyone: true };
+  const missed = missedIn(events, epoch);
+  if (missed > next.missed) {
+    next = { ...next, explicitDue: next.explicitDue ?? moment.now, missed };
   }
   const effects: Effect[] = [];
   const reasons: Reason[] = [];
@@ -101,7 +102,8 @@ function begun(epoch: number, moment: Moment): ReconcileRecord {
     implicitDue: moment.now + implicitOffsetMs,
     asked: 0,
     lost: 0,
-    everyone: false,
+    missed: 0,
+    released: false,
   };
 }
 
@@ -139,12 +141,16 @@ function asked(
     .map((read) => read.value)
     .filter((worker) => worker.state !== 'wanted' && worker.state !== 'ended')
     .filter((worker) => !isRemoved(worker, framework))
-    .filter((worker) => worker.spoke < round.epoch || (round.everyone && !isOnItsWay(worker)));
+    .filter((worker) => worker.spoke < round.epoch || unheard(worker, round));
 }
 
-/** Mesos says TASK_GONE of a task whose ACCEPT is still on its way; the launch deadline asks about it. */
-function isOnItsWay(worker: WorkerRecord): boolean {
-  return worker.state === 'launching';
+/**
+ * Nothing newer than the newest missed event was heard of it in this epoch. Of a task whose ACCEPT is
+ * still on its way Mesos would say TASK_GONE: its launch deadline asks about it.
+ */
+function unheard({ state, told }: WorkerRecord, { epoch, missed }: ReconcileRecord): boolean {
+  if (missed === 0 || state === 'launching') return false;
+  return told === undefined || told.epoch < epoch || told.sequence < missed;
 }
 
 function batches(
@@ -175,7 +181,7 @@ function advanced(
   if (more) return { ...round, ...first, explicitDue: moment.now };
   if (targets.length === 0) {
     const { explicitDue: _due, ...rest } = round;
-    return { ...rest, ...first, attempt: 0, everyone: false };
+    return { ...rest, ...first, attempt: 0 };
   }
   const pause = Math.min(settings.explicitMaxMs, settings.explicitBaseMs * 2 ** round.attempt);
   return {
@@ -183,7 +189,6 @@ function advanced(
     ...first,
     attempt: round.attempt + 1,
     explicitDue: Math.floor(moment.now + pause * (1 + 0.2 * moment.random)),
-    everyone: false,
   };
 }
 
@@ -199,8 +204,15 @@ function standingEpoch(events: readonly Heard[]): number | undefined {
   return epochs.length === 0 ? undefined : Math.max(...epochs);
 }
 
-function missed(events: readonly Heard[]): boolean {
-  return events.some((event) => event.kind === 'tick' && event.tick.missed > 0);
+/** The newest missed event that a tick of this epoch tells of. */
+function missedIn(events: readonly Heard[], epoch: number): number {
+  return events.reduce(
+    (newest, event) =>
+      event.kind === 'tick' && event.tick.epoch === epoch
+        ? Math.max(newest, event.tick.missed)
+        : newest,
+    0,
+  );
 }
 
 function same(a: ReconcileRecord, b: ReconcileRecord): boolean {
@@ -209,6 +221,6 @@ function same(a: ReconcileRecord, b: ReconcileRecord): boolean {
     a.attempt === b.attempt &&
     a.explicitDue === b.explicitDue &&
     a.implicitDue === b.implicitDue &&
-    a.everyone === b.everyone
+    a.missed === b.missed
   );
 }

@@ -68,8 +68,13 @@ export type Effect =
       readonly worker: string;
       readonly why: string;
     }
-  /** The answer to a command that came with a reply subject. */
-  | { readonly kind: 'answer'; readonly replyTo: string; readonly answer: CommandAnswer }
+  /** The answer to a command; to nobody where it came by `nats pub`, and in the decision log all the same. */
+  | {
+      readonly kind: 'answer';
+      readonly command: string;
+      readonly replyTo?: string;
+      readonly answer: CommandAnswer;
+    }
   /** This copy hears it next: more was there than one transaction may hold. */
   | { readonly kind: 'again'; readonly event: Heard };
 
@@ -96,7 +101,7 @@ export function showEffect(effect: Effect): string {
     case 'ended':
       return `${effect.kind} ${effect.worker}`;
     case 'answer':
-      return `answer: ${effect.answer.message}`;
+      return `${effect.command} ${effect.answer.ok ? 'done' : 'REFUSED'}: ${effect.answer.message}`;
     case 'changed':
     case 'again':
       return '';

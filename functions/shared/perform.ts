@@ -59,9 +59,13 @@ export function performer(context: FunctionContext): Performer {
         bus.publish(subjects.demand('ended'), encodeJson({ session, worker, why }));
         return [];
       }
-      case 'answer':
-        bus.publish(effect.replyTo, encodeJson(effect.answer));
+      case 'answer': {
+        const { replyTo, answer, command } = effect;
+        const say = answer.ok ? context.log?.info : context.log?.warn;
+        say?.call(context.log, { command, ...answer }, 'a command was answered');
+        if (replyTo !== undefined) bus.publish(replyTo, encodeJson(answer));
         return [];
+      }
       case 'again':
         return [effect.event];
     }

@@ -40,6 +40,8 @@ interface Draft {
   /** Workers that reconciliation ended in this batch. */
   vanished: number;
   held: string | undefined;
+  /** The highest worker number above the counter that Mesos spoke of. */
+  highest: number;
   fromAbsence: boolean;
 }
 
@@ -74,6 +76,7 @@ export function decide(
     reasons: [],
     vanished: 0,
     held: framework.value.held?.why,
+    highest: framework.value.held?.highest ?? 0,
     fromAbsence: false,
   };
   for (const event of events) hear(ground, draft, event);
@@ -146,6 +149,7 @@ function stranger(ground: Ground, draft: Draft, status: TaskStatus): void {
   if (mayLive(saidBy(status))) {
     const number = workerNumber(id);
     if (number !== undefined && number > state.counter) {
+      draft.highest = Math.max(draft.highest, number);
       draft.held ??= `task ${id} is newer than the records (ids were given out up to ${state.counter}): the store is older than the cluster`;
     }
     const recently = moment.now - (state.killedAt.get(id) ?? Number.NEGATIVE_INFINITY);
@@ -161,6 +165,7 @@ function stranger(ground: Ground, draft: Draft, status: TaskStatus): void {
 function wouldHold(ground: Ground, draft: Draft): boolean {
   if (draft.held !== undefined) return true;
   const round = ground.state.reconcile?.value;
+  if (round?.released === true) return false;
   const lost = (round?.lost ?? 0) + draft.vanished + 1;
   if (lost <= Math.max(heldCount, heldShare * (round?.asked ?? 0))) return false;
   draft.held = `Mesos does not know ${lost} of ${round?.asked ?? 0} workers: a wrong master, or a store of another cluster`;
@@ -214,8 +219,14 @@ function concluded(
     const lost = round.lost + draft.vanished;
     writes.push(replaceOf(state.reconcile, { ...round, op: moment.op, lost }));
   }
-  if (draft.held !== undefined && framework.value.held === undefined) {
-    const held = { since: moment.now, why: draft.held };
+  const { held: before } = framework.value;
+  const higher = draft.highest > (before?.highest ?? 0);
+  if (draft.held !== undefined && (before === undefined || higher)) {
+    const held = {
+      since: before?.since ?? moment.now,
+      why: draft.held,
+      ...(draft.highest > 0 ? { highest: draft.highest } : {}),
+    };
     writes.push(replaceOf(framework, { ...framework.value, op: moment.op, held }));
     draft.reasons.push({ about: 'framework', why: `held: ${draft.held}` });
   }

@@ -133,7 +133,7 @@ export class Epoch implements StreamListener {
 
   #keepBack(bytes: Uint8Array): void {
     if (this.#waiting.length < mostWaiting) this.#waiting.push(bytes);
-    else this.requests.miss('kept back', true, `${mostWaiting} events wait for the store`);
+    else this.#missed('kept back', `${mostWaiting} events wait for the store`);
   }
 
   /** Hands on what was kept back, up to where something must be stored first. */
@@ -152,7 +152,7 @@ export class Epoch implements StreamListener {
       event = decodeEvent(bytes, 'protobuf');
     } catch (error) {
       if (!(error instanceof CodecError)) throw error;
-      this.requests.miss('unreadable', true, error.message);
+      this.#missed('unreadable', error.message);
       return;
     }
     this.#part.metrics.event(String(event.type));
@@ -241,7 +241,14 @@ export class Epoch implements StreamListener {
     const type = String(event.type);
     // Reconciliation asks about tasks; what agents say besides is not asked for again.
     const curable = type !== 'MESSAGE' && type !== 'INVERSE_OFFERS';
-    this.requests.ask({ type, subject, data, headers: this.#headers(), curable });
+    const headers = this.#headers();
+    this.requests.ask({ type, subject, data, headers, sequence: this.#sequence, curable });
+  }
+
+  /** An event that could not even be handed on has its position too. */
+  #missed(type: string, why: string): void {
+    this.#sequence += 1;
+    this.requests.miss(type, this.#sequence, true, why);
   }
 
   #headers(): Headers {

@@ -16,6 +16,8 @@ export interface EventRequest {
   readonly subject: string;
   readonly data: Uint8Array;
   readonly headers: Headers;
+  /** Its position in the epoch. */
+  readonly sequence: number;
   /** Whether reconciliation can make up for its loss. */
   readonly curable: boolean;
 }
@@ -35,14 +37,12 @@ export class EventRequests {
     this.#part = part;
   }
 
-  /** Events lost so far in this epoch and not yet told. */
+  /**
+   * The position of the newest event that was missed in this epoch, 0 where none was. A level that
+   * every tick repeats: whoever reconciles may be away, or lose a tick.
+   */
   get missed(): number {
     return this.#missed;
-  }
-
-  /** They were told. */
-  told(count: number): void {
-    this.#missed -= count;
   }
 
   /** The epoch has ended: nothing is asked again. */
@@ -51,9 +51,9 @@ export class EventRequests {
     this.#waiting = [];
   }
 
-  /** Counts an event that reached nobody. */
-  miss(type: string, curable: boolean, why: string): void {
-    if (curable) this.#missed += 1;
+  /** Notes an event that reached nobody. */
+  miss(type: string, sequence: number, curable: boolean, why: string): void {
+    if (curable) this.#missed = Math.max(this.#missed, sequence);
     this.#part.metrics.missed(type);
     this.#part.log.warn({ type, why }, 'an event reached no function');
   }
@@ -64,7 +64,7 @@ export class EventRequests {
     } else if (this.#waiting.length < mostWaiting) {
       this.#waiting.push(event);
     } else {
-      this.miss(event.type, event.curable, `${mostWaiting} events wait`);
+      this.miss(event.type, event.sequence, event.curable, `${mostWaiting} events wait`);
     }
   }
 
@@ -93,6 +93,6 @@ export class EventRequests {
       const restMs = began + askAgainMs - clock.now();
       if (restMs > 0) await sleep(clock, restMs);
     }
-    if (!this.#over) this.miss(event.type, event.curable, last);
+    if (!this.#over) this.miss(event.type, event.sequence, event.curable, last);
   }
 }

@@ -282,21 +282,20 @@ export class Reign {
     const epoch = this.#epoch;
     epoch?.tick();
     if (this.#number === undefined) return;
-    const missed = epoch?.requests.missed ?? 0;
     const levels = epoch?.calls.levels;
     const tick: TickMessage = {
       time: clock.now(),
       epoch: this.#number,
       gateway: id,
       subscribed: epoch?.subscribed ?? false,
-      missed,
+      missed: epoch?.requests.missed ?? 0,
       offersAt: levels?.offersAt ?? 0,
       revivedAt: levels?.revivedAt ?? 0,
       revives: levels?.revives ?? 0,
       suppressed: levels?.suppressed ?? false,
       lent: epoch?.calls.lent.size ?? 0,
     };
-    if (bus.publish(subjects.tick, encodeJson(tick))) epoch?.requests.told(missed);
+    bus.publish(subjects.tick, encodeJson(tick));
   }
 }
 
@@ -304,9 +303,36 @@ function retryAfterOf(error: Error): number {
   return (error instanceof SubscribeError && error.retryAfterMs) || 0;
 }
 
+/** Which key a master's refusal is about, by its words. */
+const refusals: readonly {
+  readonly says: RegExp;
+  readonly key: string;
+  readonly remedy: string;
+}[] = [
+  {
+    says: /failover_timeout/,
+    key: 'mesos.failover-timeout',
+    remedy: 'set it to seconds that Mesos takes',
+  },
+  {
+    says: /\b40[13]\b|principal/,
+    key: 'framework.principal',
+    remedy: 'check it and its secret',
+  },
+  { says: /\brole/, key: 'framework.role', remedy: 'name a role that this master allows' },
+  {
+    says: /[Aa]uthoriz/,
+    key: 'framework.principal',
+    remedy: 'check what this principal may do',
+  },
+];
+
 function refusal(why: string): DreyError {
-  const remedy = /\b40[13]\b|[Aa]uthoriz|principal/.test(why)
-    ? 'check mesos.resourcemanager.framework.principal, .secret and .role'
-    : 'check that it names a Mesos master that runs';
-  return new ConfigurationError('mesos.master', `${why}; ${remedy}`);
+  const framework = 'mesos.resourcemanager.framework';
+  const found = refusals.find(({ says }) => says.test(why));
+  const { key, remedy } = found ?? {
+    key: 'mesos.master',
+    remedy: 'check that it names a Mesos master that runs',
+  };
+  return new ConfigurationError(key.replace('framework', framework), `${why}; ${remedy}`);
 }

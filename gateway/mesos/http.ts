@@ -235,9 +235,18 @@ const beforeSending: ReadonlySet<string> = new Set([
   'UND_ERR_CONNECT_TIMEOUT',
 ]);
 
+function isLookup(code: unknown): boolean {
+  return code === 'ENOTFOUND' || code === 'EAI_AGAIN';
+}
+
 function outcomeOfError(error: unknown): CallOutcome {
-  const code = (error as { readonly code?: unknown } | null)?.code;
-  const before = typeof code === 'string' && beforeSending.has(code);
+  const { code, syscall } = (error ?? {}) as {
+    readonly code?: unknown;
+    readonly syscall?: unknown;
+  };
+  // The same errno may come from a connection that stood and carried the call.
+  const connecting = code === 'UND_ERR_CONNECT_TIMEOUT' || syscall === 'connect' || isLookup(code);
+  const before = typeof code === 'string' && beforeSending.has(code) && connecting;
   return { outcome: before ? 'refused' : 'unknown', message: why(error) };
 }
 

@@ -147,7 +147,8 @@ export class Deciding<State, Event, Effect> {
   ): void {
     const { bus, clock, copy, decisionSubject } = this.#options;
     const definition = this.#definition;
-    if (effects.length === 0 && decision.writes.length === 0) return;
+    const { writes, reasons } = decision;
+    if (effects.length === 0 && writes.length === 0 && reasons.length === 0) return;
     const line = decisionLine({
       at: clock.now(),
       function: definition.name,

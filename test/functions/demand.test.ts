@@ -228,3 +228,11 @@ test('demand: a request while the cluster ends is refused with the reason', () =
   assert.deepEqual(decision.writes, []);
   assert.match(answerOf(decision)?.message ?? '', /ending/);
 });
+
+test('demand: what earlier sessions still want ends on every tick, however much it is', () => {
+  const left = worker(1, { request: 's0-1' });
+  const own = worker(2, { request: 's1-1' });
+  const { writes } = decide(state({ workers: byId(left, own) }), [tick], moment());
+  assert.equal(written(writes, left.path).state, 'ended');
+  assert.ok(!brief(writes).includes('set workers/taskmanager-00002'));
+});

@@ -19,6 +19,7 @@ function picture(over: Partial<Picture> = {}): Picture {
     driver: undefined,
     launches: undefined,
     workers: [],
+    tick: { at: now, subscribed: true },
     ...over,
   };
 }
@@ -47,7 +48,7 @@ test('explain: a waiting worker names what its last offer lacked', () => {
   const answer = explainWorker(picture({ workers: [worker(1).value] }), 'taskmanager-00001', [
     lack,
   ]);
-  assert.match(String(answer.sentence), /taskmanager-00001 is wanted: .*cpus short by 0\.5/);
+  assert.match(String(answer.sentence), /taskmanager-00001 waits: .*cpus short by 0\.5/);
 });
 
 test('explain: a worker that nobody knows is said to be unknown', () => {
@@ -90,4 +91,24 @@ test('explain: each reason of a line of the decision log is remembered', () => {
       ['b', 'y'],
     ],
   );
+});
+
+test('explain: why a worker waits is told: a pause, an outage, an attribute, or no offer', () => {
+  const waiting = worker(1).value;
+  const sentence = (over: Partial<Picture>, remembered = [lack].slice(1)): string =>
+    String(
+      explainWorker(picture({ workers: [waiting], ...over }), waiting.id, remembered).sentence,
+    );
+  const launches = { v: 1 as const, op: '', failures: [], notBefore: now + 500, pauses: 1 };
+  assert.match(sentence({ launches }), /launches pause for 500 ms/);
+  assert.match(sentence({ tick: undefined }), /no gateway has been heard/);
+  assert.match(sentence({ tick: { at: now, subscribed: false } }), /not subscribed to Mesos/);
+  assert.match(sentence({}), /no offer has come since/);
+  const attribute = { ...lack, why: 'attribute rack is absent, wanted r2' };
+  assert.match(sentence({}, [attribute]), /attribute rack is absent/);
+});
+
+test('explain: the status says that Mesos is away', () => {
+  const answer = status(picture({ tick: { at: now - 60_000, subscribed: true } }));
+  assert.match(String(answer.sentence), /no gateway has been heard for some seconds/);
 });

@@ -152,6 +152,18 @@ test('failures: more failures in a minute than the rate allows pause all launche
   assert.deepEqual([paused(0), paused(1), paused(9)], [now + 3000, now + 6000, now + 60_000]);
 });
 
+test('failures: a command that fails right after TASK_RUNNING is a failed launch', () => {
+  const early = (ranMs: number) =>
+    worker(1, {
+      state: 'ended',
+      times: { wanted: 0, running: now - ranMs, ended: now },
+      status: { state: 'TASK_FAILED', message: 'Command exited with status 1', at: now },
+    });
+  const counted = (ranMs: number): boolean =>
+    failuresDecide(failures({ workers: [early(ranMs)] }), [tick()], moment()).writes.length > 0;
+  assert.deepEqual([counted(3000), counted(19_999), counted(20_000)], [true, true, false]);
+});
+
 test('failures: what Mesos or drey withdrew is not a failed launch', () => {
   const withdrawn = worker(1, {
     state: 'ended',
@@ -240,7 +252,8 @@ test('reconcile: rounds go on with growing pauses until each worker has answered
     implicitDue: now + 1,
     asked: 1,
     lost: 0,
-    everyone: false,
+    missed: 0,
+    released: false,
   };
   const round = read(paths.reconcile, before);
   const silent = [worker(1, { state: 'running', spoke: 6 })];
@@ -269,7 +282,8 @@ test('reconcile: an implicit round follows the explicit one and comes back', () 
     implicitDue: now,
     asked: 0,
     lost: 0,
-    everyone: false,
+    missed: 0,
+    released: false,
   };
   const { effects, writes } = reconcileDecide(
     reconcile({ reconcile: read(paths.reconcile, before) }),
@@ -283,63 +297,40 @@ test('reconcile: an implicit round follows the explicit one and comes back', () 
   assert.equal(written(writes, paths.reconcile).implicitDue, now + 900_000);
 });
 
-test('reconcile: missed events make a round over every worker', () => {
+test('reconcile: missed events make rounds over every worker of which nothing newer was heard', () => {
   const before = {
     v: 1 as const,
     op: '',
     epoch: 7,
-    attempt: 5,
+    attempt: 0,
     implicitDue: now + 1,
     asked: 1,
     lost: 0,
-    everyone: false,
+    missed: 0,
+    released: false,
   };
-  const workers = [worker(1, { state: 'running', spoke: 7 })];
-  const { effects } = reconcileDecide(
-    reconcile({ reconcile: read(paths.reconcile, before), workers }),
-    [tick({ missed: 2 })],
-    moment(),
-  );
-  assert.equal(effects.length, 1);
-});
-
-test('reconcile: events missed again and again make no storm of rounds, and a launch on its way is not asked about', () => {
-  const before = {
-    v: 1 as const,
-    op: '',
-    epoch: 7,
-    attempt: 1,
-    explicitDue: now + 1,
-    implicitDue: now + 10,
-    asked: 1,
-    lost: 0,
-    everyone: false,
-  };
-  const missed = [tick({ missed: 300 })];
-  const pausing = reconcileDecide(
-    reconcile({ reconcile: read(paths.reconcile, before) }),
-    missed,
-    moment(),
-  );
-  assert.deepEqual(pausing.effects, []);
-  assert.equal(needsFleet(before, missed, now), false);
   const workers = [
-    worker(1, { state: 'running', spoke: 7 }),
-    worker(2, { state: 'launching', spoke: 7 }),
+    worker(1, { state: 'running', told: { epoch: 7, sequence: 3 } }),
+    worker(2, { state: 'running', told: { epoch: 7, sequence: 5 } }),
+    worker(3, { state: 'launching' }),
+    worker(4, { state: 'running' }),
   ];
-  const due = { ...before, explicitDue: now };
-  const { effects, writes } = reconcileDecide(
-    reconcile({ reconcile: read(paths.reconcile, due), workers }),
-    missed,
-    moment(),
-  );
+  const decided = (missed: number, at = before) =>
+    reconcileDecide(
+      reconcile({ reconcile: read(paths.reconcile, at), workers }),
+      [tick({ missed })],
+      moment(),
+    );
+  const { effects, writes } = decided(5);
   assert.deepEqual(
     effects.flatMap((effect) =>
-      effect.kind === 'reconcile' ? effect.tasks.map(({ taskId }) => taskId) : [],
+      effect.kind === 'reconcile' ? effect.tasks.map((task) => task.taskId) : [],
     ),
-    ['taskmanager-00001'],
+    ['taskmanager-00001', 'taskmanager-00004'],
   );
-  assert.equal(written(writes, paths.reconcile).attempt, 2);
+  assert.equal(written(writes, paths.reconcile).missed, 5);
+  assert.deepEqual(decided(5, { ...before, missed: 5 }).effects, [], 'it was seen before');
+  assert.equal(needsFleet({ ...before, missed: 4 }, [tick({ missed: 5 })], now), true);
 });
 
 test('reconcile: workers of a removed framework have ended with it', () => {
@@ -350,6 +341,24 @@ test('reconcile: workers of a removed framework have ended with it', () => {
     moment(),
   );
   assert.equal(written(writes, paths.worker('taskmanager-00001')).state, 'ended');
+});
+
+test('jobs: a session that was taken over meanwhile cannot end the cluster of the next one', () => {
+  const value = { v: 1 as const, op: '', session: 's1', past: [], flinkVersion: '', at: 0 };
+  const { writes } = jobsDecide(
+    { framework: framework(), driver: read(paths.driver, value), remains: [] },
+    [
+      {
+        kind: 'demand',
+        verb: 'deregister',
+        session: 's1',
+        status: 'SUCCEEDED',
+        diagnostics: '',
+      },
+    ],
+    moment(),
+  );
+  assert.deepEqual(brief(writes), ['set framework', 'check driver']);
 });
 
 test('jobs: the end of Flink tears the framework down, then removes the records, then ends', () => {
@@ -399,6 +408,8 @@ function admin(over: Partial<AdminState> = {}): AdminState {
     paths,
     framework: framework(),
     spec: spec({ demand: { mode: 'fixed', target: 1 } }),
+    reconcile: undefined,
+    fleet: undefined,
     applied: new Map(),
     workers: new Map(),
     outdated: [],

@@ -46,7 +46,8 @@ function round(asked: number, lost: number): UpdatesState['reconcile'] {
     implicitDue: 0,
     asked,
     lost,
-    everyone: false,
+    missed: 0,
+    released: false,
   });
 }
 

@@ -45,8 +45,8 @@ function recover(draft: Draft, event: HeardDemand & { readonly verb: 'recover' }
     const past = driver === undefined ? [] : [driver.session, ...driver.past].slice(0, pastKept);
     draft.driver = { v: 1, op: moment.op, session, past, flinkVersion, at: moment.now };
     draft.reasons.push({ about: 'driver', why: `session ${session} takes over Flink's side` });
-    endWanted(draft, session);
   }
+  endWanted(draft, session);
   const workers = [...draft.state.workers.values()]
     .map((read) => draft.changed.get(read.value.id) ?? read.value)
     .filter((worker) => worker.state !== 'wanted' && counts(worker.state))
@@ -54,10 +54,11 @@ function recover(draft: Draft, event: HeardDemand & { readonly verb: 'recover' }
   return { status: 'ok', workers };
 }
 
-function endWanted(draft: Draft, session: string): void {
+/** What earlier sessions still want ends, on take-over and on every tick: Flink asks again for what it needs. */
+export function endWanted(draft: Draft, session: string): void {
   const earlier = [...draft.state.workers.values()]
     .map((read) => read.value)
-    .filter((worker) => worker.state === 'wanted')
+    .filter((worker) => worker.state === 'wanted' && !draft.changed.has(worker.id))
     .filter((worker) => worker.request?.startsWith(`${session}-`) !== true);
   for (const worker of earlier.slice(0, endedAtOnce)) {
     stopped(draft, worker, 'wanted by an earlier session of the driver: Flink asks again');

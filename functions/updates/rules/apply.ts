@@ -37,6 +37,10 @@ export function applied(worker: WorkerRecord, status: TaskStatus, around: Around
   }
   const said = saidBy(status);
   const verdict = verdicts[worker.state][said];
+  if (verdict === 'doubt' && isRepeat(worker, around)) {
+    const next = patched(worker, { why: worker.why }, around.moment);
+    return { worker: next, verdict: 'note', vanished: false };
+  }
   if (verdict === 'doubt') return doubted(worker, status, around);
   const trusted = mayLive(said) ? { doubts: undefined } : {};
   return {
@@ -50,6 +54,11 @@ export function applied(worker: WorkerRecord, status: TaskStatus, around: Around
 function isOvertaken({ told }: WorkerRecord, { epoch, sequence }: Around): boolean {
   if (told === undefined || sequence === undefined) return false;
   return epoch < told.epoch || (epoch === told.epoch && sequence < told.sequence);
+}
+
+/** The same event once more is no second answer. */
+function isRepeat({ told }: WorkerRecord, { epoch, sequence }: Around): boolean {
+  return told !== undefined && told.epoch === epoch && told.sequence === sequence;
 }
 
 function after(
