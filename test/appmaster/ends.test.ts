@@ -13,6 +13,7 @@ import { inWorld, type World } from '#test/world/world.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const cluster = 'ends';
+const full = process.env.DREY_FULL === '1';
 
 /** Small, quick to start, without Flink's own high availability. */
 const settings = {
@@ -112,7 +113,7 @@ test('appmaster: a cluster on its own servers ends with 0 and can be started aga
     const mesos = await startMesos(world, { simulated: 1 });
     const both = /JobManager ready[\s\S]*registered|registered[\s\S]*JobManager ready/;
     const ids: string[] = [];
-    for (const _ of [1, 2]) {
+    for (const _ of full ? [1, 2] : [1]) {
       const appmaster = await startAppmaster(world, 'own', mesos.address, {}, both);
       ids.push((await mesos.framework()).id);
       const { ended } = appmaster.part;
@@ -120,7 +121,7 @@ test('appmaster: a cluster on its own servers ends with 0 and can be started aga
       assert.equal(await ended, 0);
       assert.deepEqual(leftoversOf(appmaster.folder), []);
     }
-    assert.notEqual(ids[0], ids[1], 'an ended framework is never registered again');
+    assert.equal(new Set(ids).size, ids.length, 'an ended framework is never registered again');
   }));
 
 test('appmaster: the teardown command from outside ends everything with 0', () =>
@@ -137,8 +138,9 @@ test('appmaster: the teardown command from outside ends everything with 0', () =
     assert.deepEqual(leftoversOf(appmaster.folder), []);
   }));
 
-test('appmaster: a second one stands by without a JobManager and takes over', () =>
-  inWorld(async (world) => {
+/** Half a minute: in quick runs the journeys show the take-over of a gateway. */
+function takeOver(): Promise<void> {
+  return inWorld(async (world) => {
     const mesos = await startMesos(world, { simulated: 1 });
     const first = await startAppmaster(
       world,
@@ -165,4 +167,9 @@ test('appmaster: a second one stands by without a JobManager and takes over', ()
     const { ended } = second.part;
     await shutDown(second);
     assert.equal(await ended, 0);
-  }));
+  });
+}
+
+if (full) {
+  test('appmaster: a second one stands by without a JobManager and takes over', takeOver);
+}

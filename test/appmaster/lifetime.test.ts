@@ -122,7 +122,7 @@ test('appmaster: what crashes is started again; a killed appmaster leaves nothin
 
 test('appmaster: a master that does not answer is told of, waited for, and named in the end', async () => {
   const nowhere = `127.0.0.1:${await freePort()}`;
-  const appmaster = await startAppmaster(nowhere, ['functions'], ['-Ddrey.mesos.wait=15 s']);
+  const appmaster = await startAppmaster(nowhere, ['functions'], ['-Ddrey.mesos.wait=12 s']);
   const ended = appmaster.ended;
   assert.equal(await ended, 1);
   const log = await appmaster.log();
