@@ -3,14 +3,18 @@ import type { SchedulerCall } from '#proto/mesos/types.ts';
 import { type CallOutcome, callOutcome, encodeJson } from '#proto/messages.ts';
 import { frameworkRecord } from '#proto/records.ts';
 import type { CallName } from '#proto/subjects.ts';
+import { sleep } from '#runtime/clock.ts';
 import { DreyError, RequestTimeoutError } from '#runtime/errors.ts';
 import { readRecord } from '#runtime/store/records.ts';
 import type { FunctionContext } from './context.ts';
 import type { Effect, Registration } from './effect.ts';
+import { type Epochs, watchEpochs } from './epochs.ts';
 import type { Heard } from './heard.ts';
 
 /** The gateway answers a call within this time, or its outcome is unknown. */
 const callTimeoutMs = 15_000;
+/** An answer on its way when the epoch ends still counts: `no responder` is certain, silence is not. */
+const graceMs = 1000;
 /** How often a call that may be repeated looks for a newer epoch. */
 const epochTries = 3;
 
@@ -20,27 +24,34 @@ export class CallRefusedError extends DreyError {
   readonly remedy = 'retry';
 }
 
+/** What calls are sent with. */
+interface Ground {
+  readonly context: FunctionContext;
+  readonly epochs: Epochs;
+}
+
 type Performer = (effect: Effect) => Promise<readonly Heard[]>;
 
 /** Performs effects: calls through the leading gateway, hints and answers on the bus. */
 export function performer(context: FunctionContext): Performer {
   const { bus, subjects } = context;
+  const ground: Ground = { context, epochs: watchEpochs(bus, subjects) };
   return async (effect) => {
     switch (effect.kind) {
       case 'accept':
-        return accept(context, effect);
+        return accept(ground, effect);
       case 'decline':
       case 'suppress':
       case 'revive':
       case 'teardown':
-        await send(context, effect.framework, simpleCall(effect));
+        await send(ground, effect.framework, simpleCall(effect));
         return [];
       case 'kill':
       case 'reconcile':
-        await sendAll(context, effect.framework, repeatableCalls(effect));
+        await sendAll(ground, effect.framework, repeatableCalls(effect));
         return [];
       case 'acknowledge':
-        await sendAll(context, effect.framework, repeatableCalls(effect));
+        await sendAll(ground, effect.framework, repeatableCalls(effect));
         return effect.last
           ? [{ kind: 'acknowledged', worker: effect.taskId, uuid: base64(effect.uuid) }]
           : [];
@@ -78,10 +89,10 @@ export function base64(bytes: Uint8Array): string {
 }
 
 async function accept(
-  context: FunctionContext,
+  ground: Ground,
   effect: Effect & { readonly kind: 'accept' },
 ): Promise<readonly Heard[]> {
-  const outcome = await send(context, effect.framework, {
+  const outcome = await send(ground, effect.framework, {
     type: 'ACCEPT',
     accept: {
       offer_ids: effect.offerIds.map((value) => ({ value })),
@@ -156,15 +167,25 @@ function agent(agentId: string | undefined): { agent_id?: { value: string } } {
 
 /** Sends one call in its epoch, never twice: an epoch that is over has no listener, so the call is certainly not sent. */
 async function send(
-  { bus, subjects }: FunctionContext,
+  { context: { bus, subjects, clock }, epochs }: Ground,
   framework: Registration,
   call: SchedulerCall,
 ): Promise<CallOutcome> {
   const subject = subjects.call(framework.epoch, callName(call));
   const bytes = encodeCall({ ...call, framework_id: { value: framework.id } }, 'protobuf');
+  const over = epochs.over(framework.epoch);
+  const gone: CallOutcome = {
+    outcome: 'unknown',
+    message: 'its epoch ended before an answer came',
+  };
   try {
-    const reply = await bus.request(subject, bytes, { timeoutMs: callTimeoutMs });
-    return callOutcome.parse(JSON.parse(new TextDecoder().decode(reply.data)));
+    const answered = bus
+      .request(subject, bytes, { timeoutMs: callTimeoutMs })
+      .then(({ data }) => callOutcome.parse(JSON.parse(new TextDecoder().decode(data))));
+    return await Promise.race([
+      answered,
+      over.promise.then(() => sleep(clock, graceMs)).then(() => gone),
+    ]);
   } catch (error) {
     if (error instanceof RequestTimeoutError) {
       return { outcome: 'unknown', message: error.message };
@@ -173,28 +194,31 @@ async function send(
       return { outcome: 'refused', message: error.message };
     }
     throw error;
+  } finally {
+    over.stop();
   }
 }
 
 async function sendAll(
-  context: FunctionContext,
+  ground: Ground,
   framework: Registration,
   calls: readonly SchedulerCall[],
 ): Promise<void> {
-  await Promise.all(calls.map((call) => sendInPresentEpoch(context, framework, call)));
+  await Promise.all(calls.map((call) => sendInPresentEpoch(ground, framework, call)));
 }
 
 /** ACKNOWLEDGE, KILL and RECONCILE may be repeated: where the epoch is over they go out in the next. */
 async function sendInPresentEpoch(
-  context: FunctionContext,
+  ground: Ground,
   framework: Registration,
   call: SchedulerCall,
 ): Promise<void> {
   let target = framework;
   for (let attempt = 1; ; attempt += 1) {
-    const outcome = await send(context, target, call);
+    const outcome = await send(ground, target, call);
     if (outcome.outcome === 'sent') return;
-    const read = await readRecord(context.store, context.paths.framework, frameworkRecord);
+    const { store, paths } = ground.context;
+    const read = await readRecord(store, paths.framework, frameworkRecord);
     const moved = read !== undefined && read.value.epoch !== target.epoch;
     if (read === undefined || !moved || attempt === epochTries) {
       throw new CallRefusedError(`${call.type} of epoch ${target.epoch}: ${outcome.message ?? ''}`);

@@ -183,7 +183,10 @@ test('gateway: an event is asked again until it is answered; what nobody takes i
   const decoded = decodeEvent(asked[1]?.data ?? new Uint8Array(), 'protobuf');
   assert.equal(decoded.update?.status.state, 'TASK_RUNNING');
   // Nobody hears SUBSCRIBED here: it is given up after 5 tries.
-  await until(() => c.ticks.filter(({ missed }) => missed === 1).length > 1, soon('missed in a tick', 15_000));
+  await until(
+    () => c.ticks.filter(({ missed }) => missed === 1).length > 1,
+    soon('missed in a tick', 15_000),
+  );
   assert.equal(asked.length, 2);
 });
 
@@ -330,7 +333,7 @@ test('gateway: at its start a master that refuses or is away ends it with the ke
   };
   const refused = await (await c.gateway('g1', plainSettings(), 60_000)).finished;
   assert.ok(refused.kind === 'failed');
-  assert.match(refused.error.message, /mesos\.master: .*401.*framework\.principal/);
+  assert.match(refused.error.message, /framework\.principal: .*401.*check it and its secret/);
   c.master.stopListening();
   const away = await (await c.gateway('g2', plainSettings(), 500)).finished;
   assert.ok(away.kind === 'failed');

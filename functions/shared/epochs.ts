@@ -1,0 +1,41 @@
+import { tickMessage } from '#proto/messages.ts';
+import type { Subjects } from '#proto/subjects.ts';
+import type { Bus } from '#runtime/bus/bus.ts';
+
+/** Tells when an epoch is over: whoever waits for an answer of its gateway waits in vain. */
+export interface Epochs {
+  /** Resolves once a newer epoch than `epoch` has been heard of; `stop` ends the waiting. */
+  over(epoch: number): { readonly promise: Promise<void>; stop(): void };
+}
+
+/** Hears every tick; a gateway that was killed can no longer answer the calls it had taken. */
+export function watchEpochs(bus: Bus, subjects: Subjects): Epochs {
+  let newest = 0;
+  const waiting = new Map<() => void, number>();
+  bus.subscribe(subjects.tick, undefined, (message) => {
+    const epoch = epochOf(message.data);
+    if (epoch === undefined || epoch <= newest) return;
+    newest = epoch;
+    for (const [resolve, of] of waiting) {
+      if (of < newest) resolve();
+    }
+  });
+  return {
+    over: (epoch) => {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      if (epoch < newest) resolve();
+      else waiting.set(resolve, epoch);
+      return { promise, stop: () => waiting.delete(resolve) };
+    },
+  };
+}
+
+function epochOf(bytes: Uint8Array): number | undefined {
+  try {
+    const tick = tickMessage.safeParse(JSON.parse(new TextDecoder().decode(bytes)));
+    return tick.success ? tick.data.epoch : undefined;
+  } catch {
+    // Not JSON: a foreign message on our subject.
+    return undefined;
+  }
+}
