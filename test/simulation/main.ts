@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { report, summary } from './report.ts';
 import { type Outcome, simulate } from './simulate.ts';
-import { variants } from './variants.ts';
+import { rareVariants, variants } from './variants.ts';
 
 /**
  * One seed with its time line: `--seed 17 [--lines 200] [--about taskmanager-00003,framework]`.
@@ -17,9 +17,10 @@ const { values } = parseArgs({
     about: { type: 'string' },
   },
 });
-const tampering = values.variant === undefined ? {} : variants[values.variant];
+const planted = { ...variants, ...rareVariants };
+const tampering = values.variant === undefined ? {} : planted[values.variant];
 if (tampering === undefined) {
-  process.stderr.write(`no such variant; there are: ${Object.keys(variants).join(', ')}\n`);
+  process.stderr.write(`no such variant; there are: ${Object.keys(planted).join(', ')}\n`);
   process.exitCode = 2;
 } else if (values.seed !== undefined) {
   const outcome = await simulate(values.seed, tampering);

@@ -86,7 +86,10 @@ class Simulation {
     const records = new AgreedRecords(ensemble, this.#paths);
     this.#watched = { world, records, mesos };
     this.#laws = new Laws(this.#watched);
-    this.#calm = new CalmLaws(this.#watched, this.#laws);
+    this.#calm = new CalmLaws(this.#watched, this.#laws, () => {
+      const leader = this.#flink?.leader;
+      return leader?.life.alive === true ? leader.driver.session : undefined;
+    });
     this.#admin = new SimBus(nats, new Life(world, 'admin'));
     this.#slots = this.#makeSlots(tampering);
     this.#flink = this.#mode === 'driver' ? this.#makeFlink() : undefined;
@@ -95,6 +98,8 @@ class Simulation {
       slots: this.#slots,
       flink: this.#flink,
       demand: () => this.#demand(),
+      ends: () => this.#ends,
+      stop: () => this.#stop(),
     };
     this.#nemesis = new Nemesis(victims);
   }
@@ -138,6 +143,7 @@ class Simulation {
     const { time } = this.#servers.world;
     for (const slot of this.#slots) slot.start();
     time.after(this.#random.span(0, 15_000), () => this.#nemesis.begin());
+    if (this.#random.chance(0.08)) this.#later(faultsMs, () => this.#end());
     await time.run(start + this.#random.span(20_000, faultsMs), () => this.#laws.broke);
     this.#nemesis.stop();
     this.#calm.calm();
@@ -186,7 +192,14 @@ class Simulation {
     if (this.#flink === undefined) void this.#command('scale', { workers: this.#target });
   }
 
+  #stop(): void {
+    const workers = [...this.#watched.records.workers.keys()];
+    if (this.#ends || workers.length === 0) return;
+    void this.#command('stop', { worker: this.#random.pick(workers) });
+  }
+
   #end(): void {
+    if (this.#ends) return;
     this.#ends = true;
     this.#servers.world.history.note('asked', 'end', '');
     if (this.#flink !== undefined && this.#random.chance(0.5)) this.#flink.end();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { report, summary } from './report.ts';
 import { type Outcome, simulate } from './simulate.ts';
-import { variants } from './variants.ts';
+import { rareVariants, variants } from './variants.ts';
 
 /**
  * All functions twice, two gateways, the local Mesos' master, Flink's driver, ZooKeeper and NATS
@@ -10,7 +10,7 @@ import { variants } from './variants.ts';
  */
 const full = process.env.DREY_FULL === '1';
 const seeds = Number(process.env.DREY_SEEDS ?? (full ? 1000 : 40));
-const seedsPerVariant = full ? 200 : 60;
+const seedsPerVariant = full ? 600 : 60;
 const timelineLines = 150;
 
 test('simulation: every law holds whatever strikes', async (t) => {
@@ -31,7 +31,8 @@ test('simulation: one seed is one history, to the last byte', async () => {
   assert.notEqual(first.digest, (await simulate('other')).digest);
 });
 
-for (const [name, tampering] of Object.entries(variants)) {
+const planted = full ? { ...variants, ...rareVariants } : variants;
+for (const [name, tampering] of Object.entries(planted)) {
   test(`simulation: the laws catch a wrong variant: ${name}`, async (t) => {
     for (let seed = 1; seed <= seedsPerVariant; seed += 1) {
       const [broken] = (await simulate(String(seed), tampering)).violations;

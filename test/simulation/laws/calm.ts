@@ -4,6 +4,8 @@ import type { Laws, Watched } from './laws.ts';
 const offerMs = 10_000;
 /** What waits is revived within this time. */
 const reviveMs = 15_000;
+/** A driver whose session does not hold Flink's side any more learns it within this time. */
+const supersededMs = 30_000;
 /** And the subscription must have stood for so long. */
 const connectedMs = 20_000;
 /** How long the world is given after the last fault: a stream that fell silent is noticed after 45 s. */
@@ -13,13 +15,18 @@ const settleMs = 110_000;
 export class CalmLaws {
   readonly #watched: Watched;
   readonly #laws: Laws;
+  /** The session of the JobManager that leads on Flink's side. */
+  readonly #session: () => string | undefined;
   #calmSince: number | undefined;
   #connectedSince: number | undefined;
   #silencedSince: number | undefined;
 
-  constructor(watched: Watched, laws: Laws) {
+  #strangerSince: number | undefined;
+
+  constructor(watched: Watched, laws: Laws, session: () => string | undefined) {
     this.#watched = watched;
     this.#laws = laws;
+    this.#session = session;
     this.#look();
   }
 
@@ -32,6 +39,7 @@ export class CalmLaws {
     time.after(1000, () => {
       this.#offers(time.now());
       this.#revived(time.now());
+      this.#superseded(time.now());
       this.#look();
     });
   }
@@ -64,6 +72,20 @@ export class CalmLaws {
     if (now - this.#silencedSince <= reviveMs) return;
     const what = `${records.waiting.join(' ')} waits, suppressed for ${now - this.#silencedSince} ms`;
     this.#laws.broken('never suppressed while a worker waits', what, records.waiting);
+  }
+
+  #superseded(now: number): void {
+    const { driver, framework } = this.#watched.records;
+    const session = this.#session();
+    const holds = session === undefined || driver === undefined || driver.session === session;
+    if (holds || framework?.state !== 'active' || this.#calmSince === undefined) {
+      this.#strangerSince = undefined;
+      return;
+    }
+    this.#strangerSince ??= now;
+    if (now - this.#strangerSince <= supersededMs) return;
+    const what = `${session} leads on Flink's side, ${driver.session} holds it`;
+    this.#laws.broken('a superseded driver learns it', what, ['demand.']);
   }
 
   #settled(now: number): boolean {

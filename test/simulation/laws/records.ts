@@ -1,4 +1,6 @@
 import {
+  type DriverRecord,
+  driverRecord,
   type FrameworkRecord,
   frameworkRecord,
   type RecordPaths,
@@ -12,6 +14,8 @@ import type { TreeOp } from '../world/store/tree.ts';
 export class AgreedRecords {
   readonly workers = new Map<string, WorkerRecord>();
   framework: FrameworkRecord | undefined;
+  /** Which session holds Flink's side. */
+  driver: DriverRecord | undefined;
   /** Workers that ever were in `launching`. */
   readonly decided = new Set<string>();
   /** uuids (base64) of statuses that were ever stored. */
@@ -50,6 +54,9 @@ export class AgreedRecords {
   #apply(op: TreeOp): void {
     if (op.path === this.#paths.framework && 'data' in op) {
       this.framework = frameworkRecord.parse(JSON.parse(op.data));
+    }
+    if (op.path === this.#paths.driver && 'data' in op) {
+      this.driver = driverRecord.parse(JSON.parse(op.data));
     }
     const prefix = `${this.#paths.workers}/`;
     if (!op.path.startsWith(prefix)) return;

@@ -6,6 +6,10 @@ import { Demand, type Question } from './demand.ts';
 import type { Life } from './life.ts';
 
 const askAgainMs = 2000;
+/** After a minute of refusals the driver gives up. */
+const mostRefusals = 30;
+/** How often it asks whether its session still holds Flink's side. */
+const holderLookMs = 10_000;
 
 /** What Flink hears of its driver. */
 export interface FlinkSide {
@@ -37,6 +41,7 @@ export class SimDriver {
   readonly #unconfirmed = new Set<string>();
   #confirming = false;
   #last = 0;
+  #refusals = 0;
   #recovered = false;
   #failed = false;
 
@@ -55,10 +60,7 @@ export class SimDriver {
       this.#early.add(worker);
       this.#settle();
     });
-    const message = { session: this.session, flinkVersion: '2.3.0' };
-    this.#demand.ask('recover', message, (answer) =>
-      this.#answered(answer, () => this.#recover(answer)),
-    );
+    this.#takeOver(0);
   }
 
   /** Requests whose worker has not been launched. */
@@ -116,17 +118,35 @@ export class SimDriver {
     this.#flink.failed(why);
   }
 
+  #takeOver(delayMs: number): void {
+    const message = { session: this.session, flinkVersion: '2.3.0' };
+    const answered = (answer: DemandAnswer) => this.#answered(answer, () => this.#recover(answer));
+    this.#demand.ask('recover', message, answered, delayMs);
+  }
+
   #recover(answer: DemandAnswer): void {
     if (answer.status === 'refused') {
-      this.#fail(answer.message ?? 'refused');
+      this.#refusals += 1;
+      if (this.#refusals > mostRefusals) this.#fail(answer.message ?? 'refused');
+      else this.#takeOver(askAgainMs);
       return;
     }
-    this.#recovered = true;
     const workers = answer.workers ?? [];
     for (const { id } of workers) this.live.add(id);
     this.#flink.recovered(workers.map(({ id }) => id));
-    for (const request of this.#requests.values()) this.#ask(request, 0);
+    this.#recovered = true;
+    for (const request of this.#requests.values()) {
+      if (request.question === undefined) this.#ask(request, 0);
+    }
     this.#settle();
+    this.#lookWhoHolds();
+  }
+
+  /** An older session whose call came late may have taken over: only an answer tells. */
+  #lookWhoHolds(): void {
+    const message = { session: this.session, workers: [] };
+    const answered = (answer: DemandAnswer) => this.#answered(answer, () => this.#lookWhoHolds());
+    this.#demand.ask('confirm', message, answered, holderLookMs);
   }
 
   #ask(request: Request, delayMs: number): void {

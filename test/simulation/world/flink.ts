@@ -161,6 +161,12 @@ export class Flink {
     this.#count += 1;
     const name = `driver${this.#count}`;
     this.#world.history.note('flink', 'start', name);
+    const former = this.leader;
+    if (former !== undefined) {
+      // It notices after a while that it does not lead any more.
+      const noticeMs = this.#world.random.span(0, 20_000);
+      this.#world.time.after(noticeMs, () => former.life.crash('it leads no more'));
+    }
     const manager = new JobManager(this.#world, name, this.#server, this.#subjects, this.#target);
     this.leader = manager;
     this.all.push(manager);
