@@ -131,7 +131,9 @@ class Demand implements ScriptedDemand {
   private take(verb: Verb, message: Msg): void {
     const body = demandMessages[verb].parse(message.json());
     const heard: Heard = { verb, at: Date.now(), message: body };
-    this.heard.push(heard);
+    // A confirmation of nothing asks whether the session still holds Flink's side.
+    const looks = verb === 'confirm' && demandMessages.confirm.parse(body).workers.length === 0;
+    if (!looks) this.heard.push(heard);
     const scripted = this.script(heard);
     const answer = scripted === undefined || scripted === 'lost' ? this.contract(heard) : scripted;
     if (scripted === 'lost') return;

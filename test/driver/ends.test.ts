@@ -33,6 +33,15 @@ function itEnds(version: FlinkVersion): void {
     assert.equal(session.demand.count('deregister'), 0);
   });
 
+  test('driver: a JobManager that asks for nothing learns that another one took over', async (t) => {
+    const session = await startSession(version);
+    t.after(() => session.stop());
+    session.demand.script = ({ verb }) =>
+      verb === 'confirm' ? { status: 'superseded', message: 'by one that came late' } : undefined;
+    assert.equal(await session.jobManager.ended, 2);
+    assert.match(await session.jobManager.log(), /another JobManager took over: by one that came/);
+  });
+
   test('driver: a JobManager that drey refuses for a minute ends with the reason', async (t) => {
     const { flink, demand } = await prepare(t, version);
     // In the quick form drey changes its mind.

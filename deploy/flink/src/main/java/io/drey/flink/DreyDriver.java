@@ -22,6 +22,8 @@ import org.apache.flink.util.FlinkException;
 final class DreyDriver extends AbstractResourceManagerDriver<DreyWorker> {
   /** A request that waits for offers is asked about again after so long. */
   private static final Duration ASK_AGAIN = Duration.ofSeconds(2);
+  /** How often the driver asks whether its session still holds Flink's side. */
+  private static final Duration HOLDER_LOOK = Duration.ofSeconds(10);
   /** After a minute of refusals the driver gives up. */
   private static final int MAX_REFUSALS = 30;
   /** How long the end of the cluster waits for drey to have heard of it. */
@@ -123,6 +125,16 @@ final class DreyDriver extends AbstractResourceManagerDriver<DreyWorker> {
         .filter(request -> request.question == null)
         .forEach(request -> ask(request, Duration.ZERO));
     ends.settle();
+    lookWhoHolds();
+  }
+
+  /**
+   * An older session whose call came late may have taken over: only an answer tells, and Flink may
+   * have nothing to ask for hours.
+   */
+  private void lookWhoHolds() {
+    byte[] nothing = Messages.confirm(session, List.of());
+    answered(demand.ask("confirm", nothing, HOLDER_LOOK), answer -> lookWhoHolds());
   }
 
   /** A cluster that is just being set up refuses for some seconds; a wrong configuration, for ever. */
