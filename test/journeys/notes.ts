@@ -1,3 +1,5 @@
+import { availableParallelism, loadavg } from 'node:os';
+
 /** Prints what was measured, beside the tests. */
 export function note(what: string, figures: Readonly<Record<string, string | number>> = {}): void {
   const list = Object.entries(figures).map(([name, value]) => `${name} ${value}`);
@@ -14,7 +16,8 @@ export function compare(
   title: string,
   rows: readonly (readonly [what: string, ours: number | undefined, theirs: string])[],
 ): void {
-  console.log(`# ${title}`);
+  const [load = 0] = loadavg();
+  console.log(`# ${title} (load ${load.toFixed(1)} on ${availableParallelism()} cores)`);
   console.log(`#   ${'phase'.padEnd(44)} ${'drey s'.padStart(8)}   Flink 1.13 on a real Mesos, s`);
   for (const [what, ours, theirs] of rows) {
     const figure = ours === undefined ? '-' : ours.toFixed(2);

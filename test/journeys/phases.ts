@@ -16,7 +16,7 @@ export interface Phases {
   readonly jobRunning: number;
 }
 
-const deadlineMs = 90_000;
+const deadlineMs = 180_000;
 
 /** Submits the endless example, waits until it runs, and tells when what happened. */
 export async function submit(

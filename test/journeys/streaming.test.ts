@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { type FlinkVersion, flinkVersions } from '#test/driver/flink.ts';
 import { leaderOf } from '#test/world/cluster.ts';
 import { cpuSeconds, residentMb } from '#test/world/cpu.ts';
 import { type Mesos, startMesos } from '#test/world/mesos.ts';
@@ -21,29 +22,34 @@ interface Stage {
   readonly standby: Part;
 }
 
-test('journeys: a streaming job outlives its TaskManager, the gateway and all functions, and leaves nothing idle', () =>
-  inWorld(async (world) => {
-    const started = performance.now();
-    const mesos = await startMesos(world, { agents: 2 });
-    const session = await startSession(world, {
-      master: mesos.address,
-      settings: { 'resourcemanager.taskmanager-timeout': `${idleSeconds} s` },
-    });
-    note(`Mesos, ZooKeeper, NATS, appmaster and JobManager up after ${seconds(started)} s`);
-    const standby = await session.startStandby();
-    const stage = { world, mesos, session, standby };
-    const first = await submit(session, mesos, 4, 2);
-    showPhases('p=4 cold: first TaskManagers of this JobManager', first, cold);
-    await checkpoint(session, first.jobId);
-    await taskManagerKilled(stage, first.jobId);
-    await gatewayKilled(stage, first);
-    await functionsKilled(stage);
-    await released(stage);
-    await idle(stage);
-    const warm = await submit(session, mesos, 4, 2);
-    showPhases('p=4 warm: later TaskManagers of the same JobManager', warm, warmFigures);
-    await launchedOnce(stage);
-  }));
+for (const version of flinkVersions) {
+  test(`journeys: a streaming job of ${version} outlives its TaskManager, the gateway and all functions, and leaves nothing idle`, () =>
+    inWorld((world) => journey(world, version)));
+}
+
+async function journey(world: World, version: FlinkVersion): Promise<void> {
+  const started = performance.now();
+  const mesos = await startMesos(world, { agents: 2 });
+  const session = await startSession(world, {
+    master: mesos.address,
+    version,
+    settings: { 'resourcemanager.taskmanager-timeout': `${idleSeconds} s` },
+  });
+  note(`Mesos, ZooKeeper, NATS, appmaster and JobManager up after ${seconds(started)} s`);
+  const standby = await session.startStandby();
+  const stage = { world, mesos, session, standby };
+  const first = await submit(session, mesos, 4, 2);
+  showPhases('p=4 cold: first TaskManagers of this JobManager', first, cold);
+  await checkpoint(session, first.jobId);
+  await taskManagerKilled(stage, first.jobId);
+  await gatewayKilled(stage, first);
+  await functionsKilled(stage);
+  await released(stage);
+  await idle(stage);
+  const warm = await submit(session, mesos, 4, 2);
+  showPhases('p=4 warm: later TaskManagers of the same JobManager', warm, warmFigures);
+  await launchedOnce(stage);
+}
 
 const cold = ['0.76', '2.01', '3.35', '3.98', '8.41', '9.09', '10.12 (floor 6.47)', '3.22'];
 const warmFigures = ['0.09', '1.15', '1.77', '1.80', '6.39', '6.60', '7.46 (floor 6.47)', '1.71'];
@@ -93,7 +99,7 @@ async function taskManagerKilled({ session, mesos }: Stage, jobId: string): Prom
     what: 'the job notices',
   });
   const noticed = (performance.now() - started) / 1000;
-  await session.rest.running(jobId, 90_000);
+  await session.rest.running(jobId, 180_000);
   const runs = (performance.now() - started) / 1000;
   const after = await session.rest.taskManagers();
   const fresh = after.filter((id) => !before.includes(id));
@@ -149,7 +155,7 @@ async function functionsKilled({ session, mesos }: Stage): Promise<void> {
   process.kill(functions, 'SIGKILL');
   const reached = (await launchCount(mesos)) - before;
   await gone(functions);
-  await session.rest.running(jobId, 120_000);
+  await session.rest.running(jobId, 180_000);
   note(
     `all functions killed with ${reached} of 3 TaskManagers launched: job RUNNING ` +
       `${seconds(started)} s after submission`,

@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import type { FlinkVersion } from '#test/driver/flink.ts';
 import { type FlinkRest, flinkRest } from '#test/driver/rest.ts';
 import { flags, type Settings } from './cluster.ts';
 import { type Drey, describeWorkers, watchDrey } from './drey.ts';
@@ -32,7 +33,7 @@ export interface Session {
 
 export interface SessionOptions {
   readonly master: string;
-  readonly version?: '2.3.0' | '1.20.5';
+  readonly version?: FlinkVersion;
   readonly name?: string;
   readonly settings?: Settings;
 }
