@@ -156,7 +156,7 @@ async function ship(
     );
   }
   const shipment = await makeShipment({ config, confDir, flinkHome, stateDir });
-  const server = await serveArtifacts(shipment, settings.artifacts);
+  const server = await serveArtifacts(shipment, settings.artifacts, settings.stateDir);
   closers.push(() => server.close());
   return server;
 }

@@ -1,5 +1,7 @@
-import { createReadStream, readFileSync } from 'node:fs';
+import { createReadStream, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { join } from 'node:path';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import { ConfigurationError } from '#runtime/errors.ts';
 import type { ArtifactSettings } from '../spec/gateway.ts';
@@ -24,6 +26,7 @@ export interface ArtifactServer {
 export async function serveArtifacts(
   shipment: Shipment,
   settings: ArtifactSettings,
+  stateDir: string,
 ): Promise<ArtifactServer> {
   const byPath = new Map(shipment.artifacts.map((each) => [pathOf(shipment.token, each), each]));
   const app = makeApp(settings);
@@ -35,7 +38,7 @@ export async function serveArtifacts(
     }
     return send(artifact, request, reply);
   });
-  await listen(app, settings);
+  await listen(app, settings, stateDir);
   const address = app.server.address();
   const port = typeof address === 'object' && address !== null ? address.port : settings.port;
   const scheme = settings.tls === undefined ? 'http' : 'https';
@@ -66,9 +69,16 @@ function makeApp({ tls }: ArtifactSettings): FastifyInstance {
   }
 }
 
-async function listen(app: FastifyInstance, { host, port }: ArtifactSettings): Promise<void> {
+/** Where 0 leaves the choice, the port of the last start is tried first: it is part of every URL that agents have cached. */
+async function listen(
+  app: FastifyInstance,
+  { host, port }: ArtifactSettings,
+  stateDir: string,
+): Promise<void> {
+  const file = join(stateDir, 'artifacts', 'port');
+  const last = port === 0 && existsSync(file) ? Number(readFileSync(file, 'utf8')) : 0;
   try {
-    await app.listen({ host, port });
+    await app.listen({ host, port: port === 0 && (await isFree(host, last)) ? last : port });
   } catch (error) {
     throw new ConfigurationError(
       portKey,
@@ -76,6 +86,20 @@ async function listen(app: FastifyInstance, { host, port }: ArtifactSettings): P
       { cause: error },
     );
   }
+  const address = app.server.address();
+  if (port === 0 && typeof address === 'object' && address !== null) {
+    writeFileSync(file, String(address.port));
+  }
+}
+
+/** fastify cannot listen again after a failure: the port is tried apart. */
+function isFree(host: string, port: number): Promise<boolean> {
+  if (!Number.isInteger(port) || port <= 0) return Promise.resolve(false);
+  return new Promise((resolve) => {
+    const probe = createServer();
+    probe.once('error', () => resolve(false));
+    probe.listen({ host, port }, () => probe.close(() => resolve(true)));
+  });
 }
 
 async function send(

@@ -131,11 +131,9 @@ test('artifacts: exact paths only; HEAD, Range, ETag, 404, 405, 410, 416', async
   const shipment = await makeShipment({ config, stateDir: join(dir, 'state') });
   const [artifact] = shipment.artifacts;
   assert.ok(artifact);
-  const server = await serveArtifacts(shipment, {
-    host: '127.0.0.1',
-    port: 0,
-    address: 'advertised.example',
-  });
+  const stateDir = join(dir, 'state');
+  const at = { host: '127.0.0.1', port: 0, address: 'advertised.example' };
+  const server = await serveArtifacts(shipment, at, stateDir);
   t.after(() => server.close());
   const [url = ''] = server.urls;
   const { pathname, hostname } = new URL(url);
@@ -171,7 +169,25 @@ test('artifacts: exact paths only; HEAD, Range, ETag, 404, 405, 410, 416', async
   unlinkSync(artifact.path);
   assert.equal((await ask(pathname)).status, 410);
   const busy = { host: '127.0.0.1', port: server.port, address: 'a' };
-  await assert.rejects(serveArtifacts(shipment, busy), /artifactserver\.port: cannot listen/);
+  await assert.rejects(
+    serveArtifacts(shipment, busy, stateDir),
+    /artifactserver\.port: cannot listen/,
+  );
+});
+
+test('artifacts: any free port is the same one after a restart, unless somebody took it', async (t) => {
+  const stateDir = join(scratch(t), 'state');
+  const shipment = await makeShipment({ config, stateDir });
+  const at = { host: '127.0.0.1', port: 0, address: 'localhost' };
+  const first = await serveArtifacts(shipment, at, stateDir);
+  const beside = await serveArtifacts(shipment, at, stateDir);
+  t.after(() => beside.close());
+  assert.notEqual(beside.port, first.port);
+  await first.close();
+  await beside.close();
+  const again = await serveArtifacts(shipment, at, stateDir);
+  t.after(() => again.close());
+  assert.deepEqual(again.urls, beside.urls);
 });
 
 test('artifacts: with a PKCS12 keystore they are served over TLS', async (t) => {
@@ -187,7 +203,7 @@ test('artifacts: with a PKCS12 keystore they are served over TLS', async (t) => 
   const shipment = await makeShipment({ config, stateDir: join(dir, 'state') });
   const at = { host: '127.0.0.1', port: 0, address: 'localhost' };
   const tls = { keystore, password: 'secret' };
-  const server = await serveArtifacts(shipment, { ...at, tls });
+  const server = await serveArtifacts(shipment, { ...at, tls }, join(dir, 'state'));
   t.after(() => server.close());
   const [url = ''] = server.urls;
   const status = await new Promise<number | undefined>((resolve, reject) => {
@@ -198,7 +214,8 @@ test('artifacts: with a PKCS12 keystore they are served over TLS', async (t) => 
     }).on('error', reject);
   });
   assert.equal(status, 200);
-  const wrong = serveArtifacts(shipment, { ...at, tls: { ...tls, password: 'no' } });
+  const stateDir = join(dir, 'state');
+  const wrong = serveArtifacts(shipment, { ...at, tls: { ...tls, password: 'no' } }, stateDir);
   await assert.rejects(wrong, /security\.ssl\.rest\.keystore: .*PKCS12/);
 });
 
