@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { decide as decideOffers } from '#functions/offers/decide.ts';
 import { applied } from '#functions/updates/rules/apply.ts';
 import { CallDesk } from '#gateway/core/calls.ts';
 import { silentMetrics } from '#gateway/core/surroundings.ts';
 import { encodeCall } from '#proto/mesos/codec.ts';
 import type { TaskStatus } from '#proto/mesos/types.ts';
 import type { CallOutcome } from '#proto/messages.ts';
-import type { WorkerRecord } from '#proto/records.ts';
+import { recordPathsOf, type WorkerRecord } from '#proto/records.ts';
 import { subjectsOf } from '#proto/subjects.ts';
 import type { BusMessage } from '#runtime/bus/bus.ts';
 import { silentLog } from '#runtime/log.ts';
@@ -117,4 +118,40 @@ test('simulation found: a doubled ACCEPT is never answered as refused (seed 1215
     ['sent'],
   );
   assert.equal(sent.length, 1);
+});
+
+test('simulation found: an index ahead of its records makes no copy spin (variant, seed 8)', () => {
+  const configured = simulatedSettings('fixed', 1);
+  const common = { v: 1, op: 'before' } as const;
+  const state = {
+    paths: recordPathsOf('/drey', 'sim'),
+    framework: {
+      path: '/drey/sim/framework',
+      version: 1,
+      value: { ...common, id: 'f', epoch: 3, gateway: 'g', state: 'active' as const, fenced: [] },
+    },
+    spec: {
+      path: '/drey/sim/spec',
+      version: 1,
+      value: { ...common, generation: 1, cluster: 'sim', configured, overrides: {} },
+    },
+    launches: undefined,
+    waitingCount: 1,
+    waiting: [],
+    agents: new Map(),
+    refused: new Map(),
+    revivedAt: 0,
+  };
+  const offer = {
+    id: { value: 'O1' },
+    framework_id: { value: 'f' },
+    agent_id: { value: 'S1' },
+    hostname: 'agent1',
+  };
+  const heard = { kind: 'offers', epoch: 3, offers: [offer] } as const;
+  const { effects } = decideOffers(state, [heard], { now, op: 'op', random: 0.5 });
+  assert.deepEqual(
+    effects.map(({ kind }) => kind),
+    ['decline'],
+  );
 });

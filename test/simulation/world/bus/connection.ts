@@ -141,6 +141,7 @@ export class SimBus implements Bus {
     await new Promise<void>((resolve) => {
       const join = (link: BusLink): void => {
         const found = this.#server.streams.get(stream);
+        if (!link.alive) return;
         if (found === undefined) {
           this.#server.world.time.after(lookAgainMs, () => link.send(() => join(link)));
           return;
@@ -177,6 +178,7 @@ export class SimBus implements Bus {
     const standing: Standing = (link) =>
       link.send(() => {
         const hand = (sent: Sent) => this.#life.deliver(() => handle(sent));
+        if (!link.alive) return;
         this.#server.streams.get(stream)?.tail({ link, filter, hand }, wanted);
         wanted = 0;
       });

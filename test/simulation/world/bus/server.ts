@@ -99,6 +99,7 @@ export class BusServer {
   }
 
   add(interest: Interest): void {
+    if (!interest.link.alive) return;
     if (interest.subject.startsWith('_INBOX.')) this.#inboxes.set(interest.subject, interest);
     else this.#change([...this.#interests, interest]);
   }
