@@ -8,13 +8,13 @@ import { add, type Counts, countsOf, none } from './counts.ts';
 const root = resolve(import.meta.dirname, '../..');
 process.chdir(root);
 
-/** A hung test file is ended after this long and counted as failed. */
-const fileTimeoutMs = minutes(process.env.DREY_FILE_TIMEOUT_MINUTES, 8);
 const installTimeoutMs = 20 * 60_000;
 const checks = ['types', 'lint', 'imports', 'unused'] as const;
 
 const named = process.argv.slice(2);
 const full = named.length > 0;
+/** A hung test file is ended after this long and counted as failed; a full form may take its time. */
+const fileTimeoutMs = minutes(process.env.DREY_FILE_TIMEOUT_MINUTES, full ? 30 : 8);
 const scratch = mkdtempSync(join(tmpdir(), 'drey-suite-'));
 const env: NodeJS.ProcessEnv = {
   ...process.env,
