@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { report, summary } from './report.ts';
 import { type Outcome, simulate } from './simulate.ts';
-import { rareVariants, variants } from './variants.ts';
+import { variants } from './variants.ts';
 
 /**
  * One seed with its time line: `--seed 17 [--lines 200] [--about taskmanager-00003,framework]`.
@@ -17,13 +17,12 @@ const { values } = parseArgs({
     about: { type: 'string' },
   },
 });
-const planted = { ...variants, ...rareVariants };
-const tampering = values.variant === undefined ? {} : planted[values.variant];
-if (tampering === undefined) {
-  process.stderr.write(`no such variant; there are: ${Object.keys(planted).join(', ')}\n`);
+const variant = values.variant === undefined ? { tampering: {} } : variants[values.variant];
+if (variant === undefined) {
+  process.stderr.write(`no such variant; there are: ${Object.keys(variants).join(', ')}\n`);
   process.exitCode = 2;
 } else if (values.seed !== undefined) {
-  const outcome = await simulate(values.seed, tampering);
+  const outcome = await simulate(values.seed, variant);
   const about = values.about?.split(',');
   process.stdout.write(`${report(outcome, Number(values.lines), about)}\n`);
   process.exitCode = outcome.violations.length > 0 ? 1 : 0;
@@ -32,7 +31,7 @@ if (tampering === undefined) {
   const outcomes: Outcome[] = [];
   const first = Number(values.from);
   for (let seed = first; seed < first + Number(values.seeds); seed += 1) {
-    const outcome = await simulate(String(seed), tampering);
+    const outcome = await simulate(String(seed), variant);
     outcomes.push(outcome);
     const [broken] = outcome.violations;
     if (broken !== undefined) {

@@ -30,7 +30,7 @@ const kinds = [
   'demand',
   'stop',
 ] as const;
-type Kind = (typeof kinds)[number];
+export type Kind = (typeof kinds)[number];
 
 export interface Victims {
   readonly servers: Servers;
@@ -53,16 +53,14 @@ export class Nemesis {
   #striking = false;
   readonly struck = new Map<Kind, number>();
 
-  constructor(victims: Victims) {
+  /** Some kinds by the seed, and those that are `certain`. */
+  constructor(victims: Victims, certain: readonly Kind[]) {
     this.#victims = victims;
     this.#random = victims.servers.world.random.fork('nemesis');
     const share = this.#random.pick([0.15, 0.4, 0.7]);
-    this.#chosen = kinds.filter(() => this.#random.chance(share));
+    const chosen = kinds.filter(() => this.#random.chance(share));
+    this.#chosen = kinds.filter((kind) => chosen.includes(kind) || certain.includes(kind));
     this.#pauseMs = this.#random.pick([500, 2000, 5000]);
-  }
-
-  get chosen(): readonly string[] {
-    return this.#chosen;
   }
 
   begin(): void {

@@ -5,7 +5,7 @@ import { CalmLaws } from './laws/calm.ts';
 import { type Asked, difference } from './laws/converged.ts';
 import { Laws, type Violation, type Watched } from './laws/laws.ts';
 import { AgreedRecords } from './laws/records.ts';
-import { Nemesis } from './nemesis.ts';
+import { type Kind, Nemesis } from './nemesis.ts';
 import { beginFunctions, beginGateway, functionGroups, type Tampering } from './processes.ts';
 import { agentResources, simulatedSettings } from './settings.ts';
 import { SimBus } from './world/bus/connection.ts';
@@ -32,6 +32,15 @@ export interface Outcome {
   readonly faults: ReadonlyMap<string, number>;
 }
 
+/** The product with a fault planted in it, and the kinds of faults that show it. */
+export interface Variant {
+  readonly tampering: Tampering;
+  readonly faults?: readonly Kind[];
+}
+
+/** A seed takes some ten thousand events; many more are copies that keep each other awake. */
+const mostEvents = 200_000;
+
 const start = Date.UTC(2026, 0, 1);
 const cluster = 'sim';
 /** Faults strike for at most so long. */
@@ -44,8 +53,11 @@ const calmMs = 140_000;
 const stableMs = 10_000;
 
 /** Runs one seed from a cold start through its faults until the cluster is what is asked. */
-export async function simulate(seed: string, tampering: Tampering = {}): Promise<Outcome> {
-  const simulation = new Simulation(seed, tampering);
+export async function simulate(
+  seed: string,
+  variant: Variant = { tampering: {} },
+): Promise<Outcome> {
+  const simulation = new Simulation(seed, variant);
   await simulation.run();
   return simulation.outcome;
 }
@@ -67,7 +79,7 @@ class Simulation {
   #target: number;
   #ends = false;
 
-  constructor(seed: string, tampering: Tampering) {
+  constructor(seed: string, { tampering, faults = [] }: Variant) {
     this.#seed = seed;
     const time = new VirtualTime(start);
     const random = new Random(seed);
@@ -101,7 +113,7 @@ class Simulation {
       ends: () => this.#ends,
       stop: () => this.#stop(),
     };
-    this.#nemesis = new Nemesis(victims);
+    this.#nemesis = new Nemesis(victims, faults);
   }
 
   #makeSlots(tampering: Tampering): readonly Slot[] {
@@ -144,12 +156,19 @@ class Simulation {
     for (const slot of this.#slots) slot.start();
     time.after(this.#random.span(0, 15_000), () => this.#nemesis.begin());
     if (this.#random.chance(0.08)) this.#later(faultsMs, () => this.#end());
-    await time.run(start + this.#random.span(20_000, faultsMs), () => this.#laws.broke);
+    await time.run(start + this.#random.span(20_000, faultsMs), () => this.#over());
     this.#nemesis.stop();
     this.#calm.calm();
     if (this.#random.chance(0.6)) this.#later(calmMs, () => this.#demand());
     if (this.#random.chance(0.15)) this.#later(calmMs, () => this.#end());
     await this.#converge();
+  }
+
+  #over(): boolean {
+    if (this.#servers.world.time.taken > mostEvents) {
+      this.#laws.broken('work comes to rest', `${mostEvents} events`, []);
+    }
+    return this.#laws.broke;
   }
 
   #later(mostMs: number, action: () => void): void {
@@ -160,13 +179,13 @@ class Simulation {
   async #converge(): Promise<void> {
     const { time } = this.#servers.world;
     const deadline = time.now() + convergeMs;
-    await time.run(time.now() + calmMs, () => this.#laws.broke);
+    await time.run(time.now() + calmMs, () => this.#over());
     let since: number | undefined;
     while (!this.#laws.broke && time.now() < deadline) {
       const what = difference(this.#watched, this.#asked);
       since = what === undefined ? (since ?? time.now()) : undefined;
       if (since !== undefined && time.now() - since >= stableMs) return;
-      await time.run(time.now() + 1000, () => this.#laws.broke);
+      await time.run(time.now() + 1000, () => this.#over());
     }
     const what = difference(this.#watched, this.#asked);
     if (what !== undefined) {

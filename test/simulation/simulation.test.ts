@@ -2,15 +2,15 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { report, summary } from './report.ts';
 import { type Outcome, simulate } from './simulate.ts';
-import { rareVariants, variants } from './variants.ts';
+import { variants } from './variants.ts';
 
 /**
  * All functions twice, two gateways, the local Mesos' master, Flink's driver, ZooKeeper and NATS
  * under one seeded clock, with faults. DREY_SEEDS says how many seeds; the full form takes 1000.
  */
 const full = process.env.DREY_FULL === '1';
-const seeds = Number(process.env.DREY_SEEDS ?? (full ? 1000 : 40));
-const seedsPerVariant = full ? 600 : 60;
+const seeds = Number(process.env.DREY_SEEDS ?? (full ? 1000 : 30));
+const seedsPerVariant = 200;
 const timelineLines = 150;
 
 test('simulation: every law holds whatever strikes', async (t) => {
@@ -31,11 +31,10 @@ test('simulation: one seed is one history, to the last byte', async () => {
   assert.notEqual(first.digest, (await simulate('other')).digest);
 });
 
-const planted = full ? { ...variants, ...rareVariants } : variants;
-for (const [name, tampering] of Object.entries(planted)) {
+for (const [name, variant] of Object.entries(variants)) {
   test(`simulation: the laws catch a wrong variant: ${name}`, async (t) => {
     for (let seed = 1; seed <= seedsPerVariant; seed += 1) {
-      const [broken] = (await simulate(String(seed), tampering)).violations;
+      const [broken] = (await simulate(String(seed), variant)).violations;
       if (broken === undefined) continue;
       t.diagnostic(`caught by seed ${seed}: ${broken.law}: ${broken.what}`);
       return;

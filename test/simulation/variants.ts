@@ -3,30 +3,48 @@ import type { Effect } from '#functions/shared/effect.ts';
 import type { Bus } from '#runtime/bus/bus.ts';
 import { NoResponderError, RequestTimeoutError } from '#runtime/errors.ts';
 import type { Store, StoreOp } from '#runtime/store/store.ts';
-import type { Tampering } from './processes.ts';
+import type { Variant } from './simulate.ts';
 
 /** A wrong variant of the product, made by wrapping its seams: the laws must catch each. */
-export const variants: Readonly<Record<string, Tampering>> = {
-  'ACCEPT before the transaction': { define: early('offers', 'accept') },
-  'acknowledge before storing': { define: early('updates', 'acknowledge') },
-  'version check dropped': { store: (store) => rewriting(store, anyVersion) },
+export const variants: Readonly<Record<string, Variant>> = {
+  'ACCEPT before the transaction': { tampering: { define: early('offers', 'accept') } },
+  'acknowledge before storing': { tampering: { define: early('updates', 'acknowledge') } },
+  'version check dropped': {
+    tampering: { store: (store) => rewriting(store, anyVersion) },
+    faults: ['bus doubling', 'demand'],
+  },
   'unknown outcome taken as failure': {
-    bus: (bus, name) => (name === 'offers' ? doubtless(bus) : bus),
+    tampering: { bus: (bus, name) => (name === 'offers' ? doubtless(bus) : bus) },
+    faults: ['mesos doubt', 'demand'],
   },
-  'KILL not repeated': { define: without('failures', 'kill') },
-  'waiting index outside the transaction': { store: (store) => splitting(store, '/waiting/') },
+  'KILL not repeated': {
+    tampering: { define: without('failures', 'kill') },
+    faults: ['agent loss', 'demand'],
+  },
+  'waiting index outside the transaction': {
+    tampering: { store: (store) => splitting(store, '/waiting/') },
+    faults: ['crash', 'store cut', 'demand'],
+  },
   'driver repeat makes a second worker': {
-    define: forgetful,
-    store: (store, name) => (name === 'demand' ? rewriting(store, noRequests) : store),
+    tampering: {
+      define: forgetful,
+      store: (store, name) => (name === 'demand' ? rewriting(store, noRequests) : store),
+    },
+    faults: ['bus loss'],
   },
-  'REVIVE forgotten': { define: without('offers', 'revive') },
-  'end not told to the driver': { define: without('demand', 'ended') },
-  'never reconciled': { define: mute('reconcile') },
-};
-
-/** Wrong in situations that are rare: some hundred seeds catch them. */
-export const rareVariants: typeof variants = {
-  'unknown tasks left alone': { define: without('updates', 'kill') },
+  'REVIVE forgotten': { tampering: { define: without('offers', 'revive') } },
+  'end not told to the driver': {
+    tampering: { define: without('demand', 'ended') },
+    faults: ['task fails'],
+  },
+  'never reconciled': {
+    tampering: { define: mute('reconcile') },
+    faults: ['agent lost', 'master failover', 'bus loss'],
+  },
+  'unknown tasks left alone': {
+    tampering: { define: without('updates', 'kill') },
+    faults: ['mesos doubt', 'demand'],
+  },
 };
 
 /** Performs effects of a kind as soon as they are decided, before anything is written. */
