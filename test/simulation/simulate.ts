@@ -78,6 +78,8 @@ class Simulation {
   readonly #mode: 'driver' | 'fixed';
   #target: number;
   #ends = false;
+  /** The hold that was released last. */
+  #released: number | undefined;
 
   constructor(seed: string, { tampering, faults = [] }: Variant) {
     this.#seed = seed;
@@ -184,6 +186,7 @@ class Simulation {
     while (!this.#laws.broke && time.now() < deadline) {
       const what = difference(this.#watched, this.#asked);
       since = what === undefined ? (since ?? time.now()) : undefined;
+      this.#releaseHold();
       if (since !== undefined && time.now() - since >= stableMs) return;
       await time.run(time.now() + 1000, () => this.#over());
     }
@@ -209,6 +212,14 @@ class Simulation {
     this.#servers.world.history.note('asked', 'workers', String(this.#target));
     this.#flink?.need(this.#target);
     if (this.#flink === undefined) void this.#command('scale', { workers: this.#target });
+  }
+
+  /** A hold asks for a person, who looks and finds that the workers are lost indeed. */
+  #releaseHold(): void {
+    const held = this.#watched.records.framework?.held;
+    if (held === undefined || held.since === this.#released || this.#ends) return;
+    this.#released = held.since;
+    this.#later(10_000, () => void this.#command('release-hold', {}));
   }
 
   #stop(): void {
