@@ -9,7 +9,7 @@ import { gone, type Session, startSession } from '#test/world/session.ts';
 import { until } from '#test/world/until.ts';
 import { inWorld, type World } from '#test/world/world.ts';
 import { compare, note, seconds } from './notes.ts';
-import { type Phases, submit } from './phases.ts';
+import { endlessJob, type Phases, submit } from './phases.ts';
 
 const full = process.env.DREY_FULL === '1';
 const idleSeconds = 3;
@@ -80,7 +80,7 @@ async function checkpoint(session: Session, jobId: string): Promise<void> {
   };
   const before = await completed();
   await until(async () => (await completed()) > before, {
-    deadlineMs: 30_000,
+    deadlineMs: 60_000,
     what: 'a checkpoint is completed',
     everyMs: 100,
   });
@@ -162,8 +162,6 @@ async function functionsKilled({ session, mesos }: Stage): Promise<void> {
   );
   assert.equal((await launchCount(mesos)) - before, 3, 'three TaskManagers, none twice');
 }
-
-const endlessJob = 'org.apache.flink.streaming.examples.statemachine.StateMachineExample';
 
 async function released({ session, mesos }: Stage): Promise<void> {
   const jobs = await runningJobs(session);

@@ -112,6 +112,9 @@ function sessionSettings(world: World, name: string, state: string, restPort: nu
     'high-availability.storageDir': `file://${join(world.dir, 'ha')}`,
     'execution.checkpointing.interval': '2 s',
     'execution.checkpointing.dir': `file://${join(world.dir, 'checkpoints')}`,
+    // One RPC between TaskManager and JobManager may get lost: the next checkpoint comes in time.
+    'execution.checkpointing.timeout': '10 s',
+    'execution.checkpointing.tolerable-failed-checkpoints': 10,
     'restart-strategy.type': 'fixed-delay',
     'restart-strategy.fixed-delay.attempts': 100,
     'restart-strategy.fixed-delay.delay': '1 s',
