@@ -158,7 +158,8 @@ async function picture({ store, paths, clock }: FunctionContext): Promise<Omit<P
 
 /** The last tick, heard by every copy: no queue group. */
 function lastTick({ bus, subjects, clock }: FunctionContext): () => Picture['tick'] {
-  let last: Picture['tick'];
+  // Just started: it has had no time to hear one.
+  let last: Picture['tick'] = { at: clock.now(), subscribed: true };
   bus.subscribe(subjects.tick, undefined, (message) => {
     const tick = tickMessage.safeParse(jsonOf(message));
     if (tick.success) last = { at: clock.now(), subscribed: tick.data.subscribed };
