@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { decisionMessage, encodeJson, tickMessage } from '#proto/messages.ts';
+import { decisionMessage, encodeJson } from '#proto/messages.ts';
 import {
   agentRecord,
   driverRecord,
@@ -18,6 +18,7 @@ import type { FunctionContext } from '../shared/context.ts';
 import { type Effect, showEffect } from '../shared/effect.ts';
 import type { Heard } from '../shared/heard.ts';
 import { labelOf } from '../shared/label.ts';
+import { followTicks, jsonOf } from '../shared/ticks.ts';
 import {
   explainAgent,
   explainWorker,
@@ -160,20 +161,10 @@ async function picture({ store, paths, clock }: FunctionContext): Promise<Omit<P
 function lastTick({ bus, subjects, clock }: FunctionContext): () => Picture['tick'] {
   // Just started: it has had no time to hear one.
   let last: Picture['tick'] = { at: clock.now(), subscribed: true };
-  bus.subscribe(subjects.tick, undefined, (message) => {
-    const tick = tickMessage.safeParse(jsonOf(message));
-    if (tick.success) last = { at: clock.now(), subscribed: tick.data.subscribed };
+  followTicks(bus, subjects, ({ subscribed }) => {
+    last = { at: clock.now(), subscribed };
   });
   return () => last;
-}
-
-/** Undefined for what is no JSON: a foreign message on our subject. */
-function jsonOf(message: BusMessage): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(message.data));
-  } catch {
-    return undefined;
-  }
 }
 
 interface DecisionLog {

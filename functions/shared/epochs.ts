@@ -1,6 +1,6 @@
-import { tickMessage } from '#proto/messages.ts';
 import type { Subjects } from '#proto/subjects.ts';
 import type { Bus } from '#runtime/bus/bus.ts';
+import { followTicks } from './ticks.ts';
 
 /** Tells when an epoch is over: whoever waits for an answer of its gateway waits in vain. */
 export interface Epochs {
@@ -12,9 +12,8 @@ export interface Epochs {
 export function watchEpochs(bus: Bus, subjects: Subjects): Epochs {
   let newest = 0;
   const waiting = new Map<() => void, number>();
-  bus.subscribe(subjects.tick, undefined, (message) => {
-    const epoch = epochOf(message.data);
-    if (epoch === undefined || epoch <= newest) return;
+  followTicks(bus, subjects, ({ epoch }) => {
+    if (epoch <= newest) return;
     newest = epoch;
     for (const [resolve, of] of waiting) {
       if (of < newest) resolve();
@@ -28,14 +27,4 @@ export function watchEpochs(bus: Bus, subjects: Subjects): Epochs {
       return { promise, stop: () => waiting.delete(resolve) };
     },
   };
-}
-
-function epochOf(bytes: Uint8Array): number | undefined {
-  try {
-    const tick = tickMessage.safeParse(JSON.parse(new TextDecoder().decode(bytes)));
-    return tick.success ? tick.data.epoch : undefined;
-  } catch {
-    // Not JSON: a foreign message on our subject.
-    return undefined;
-  }
 }
