@@ -1,5 +1,5 @@
 import { createInbox } from 'nats';
-import type { Clock } from '../clock.ts';
+import type { Clock, Timer } from '../clock.ts';
 import { DreyError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Subscription } from './bus.ts';
@@ -117,10 +117,11 @@ export class Pull<Found extends Source> implements Subscription {
       if (delivered >= this.#options.batch) this.#end('finished');
     });
     this.#inbox = subscription;
-    let watch = clock.after(heartbeatMs, () => {});
+    let watch: Timer | undefined;
     const look = () => {
-      if (clock.now() - lastSign > silenceMs) this.#end('lost');
-      else watch = clock.after(heartbeatMs, look);
+      const left = lastSign + silenceMs - clock.now();
+      if (left <= 0) this.#end('lost');
+      else watch = clock.after(left, look);
     };
     look();
     try {
@@ -130,7 +131,7 @@ export class Pull<Found extends Source> implements Subscription {
         end = await this.#ask(source, inbox);
       }
     } finally {
-      watch.cancel();
+      watch?.cancel();
       stopListening();
       await subscription.drain();
     }
