@@ -110,7 +110,12 @@ export const commands = {
   /** Stops one worker; what needs it will ask for another. */
   stop: z.strictObject({ worker: recordId }),
   /** Ends the cluster: every task, the framework, the records. */
-  teardown: z.strictObject({}),
+  teardown: z.strictObject({
+    /** Only the cluster of this framework id: a command that is applied late must not end the next one. */
+    framework: z.string().max(200).optional(),
+    /** What the cluster's result tells; default: an administrator did it. */
+    why: z.string().max(500).optional(),
+  }),
   /** Ends a hold after a person has looked. */
   'release-hold': z.strictObject({}),
 } as const;

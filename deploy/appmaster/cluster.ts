@@ -7,6 +7,7 @@ import type { Effective } from './effective.ts';
 import type { Ended } from './ended.ts';
 import type { Java } from './java.ts';
 import { JobManager } from './jobmanager.ts';
+import { OrderlyEnd } from './orderly-end.ts';
 import { type GatewayReady, startFunctions, startGateway } from './parts.ts';
 import type { Plan } from './plan.ts';
 import type { Stack } from './stack.ts';
@@ -24,8 +25,6 @@ export interface ClusterOptions {
 }
 
 const connectLimitMs = 30_000;
-/** After the JobManager's orderly end the framework is torn down within a few seconds. */
-const endLimitMs = 120_000;
 /** Long enough for a registration; after that a silent master is worth a line. */
 const masterPatienceMs = 10_000;
 
@@ -37,6 +36,8 @@ export class Cluster {
   #gateway: GatewayReady | undefined;
   /** An `ended` from before our time is no end of ours. */
   #alive = false;
+  /** Set once the JobManager has ended in order. */
+  #end: OrderlyEnd | undefined;
 
   constructor(options: ClusterOptions) {
     this.#options = options;
@@ -113,6 +114,7 @@ export class Cluster {
       return;
     }
     this.#alive = true;
+    this.#end?.hear(record);
     if (isEnding(record)) {
       this.#sayOnce(`framework ${record.id} is being torn down`);
       return;
@@ -146,19 +148,13 @@ export class Cluster {
     if (this.#ending) return 'leave';
     if (ended.code !== 0) return 'again';
     say('the JobManager has ended in order, waiting until the framework is torn down');
-    if (plan.demand === 'fixed') {
-      requestTeardown(plan.cluster, effective.configuration).catch((error: unknown) => {
-        const why = error instanceof Error ? error.message : String(error);
-        stack.finish({ code: 2, why: `the teardown could not be asked for: ${why}` });
-      });
-    }
-    setTimeout(() => {
-      const state = this.#watch?.latest?.state ?? 'unknown';
-      const why =
-        `the JobManager ended in order, but after ${endLimitMs / 1000} s the framework is still ` +
-        `"${state}"; end it with: nats pub drey.${plan.cluster}.admin.teardown '{}'`;
-      stack.finish({ code: 2, why });
-    }, endLimitMs).unref();
+    this.#end = new OrderlyEnd({
+      cluster: plan.cluster,
+      limitMs: plan.endTimeoutMs,
+      request: (id) => requestTeardown(plan.cluster, effective.configuration, id),
+      say,
+      finish: (outcome) => stack.finish(outcome),
+    });
     return 'leave';
   }
 

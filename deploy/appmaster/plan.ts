@@ -20,6 +20,8 @@ export interface Plan {
   readonly zookeeper: ServerPlan;
   /** Processes that each run every function. */
   readonly functionProcesses: number;
+  /** How long functions may take to begin the teardown after the JobManager's orderly end. */
+  readonly endTimeoutMs: number;
 }
 
 /** A server that is configured elsewhere, or one of our own on loopback. */
@@ -27,6 +29,9 @@ export type ServerPlan =
   | { readonly kind: 'configured'; readonly address: string }
   /** `port` undefined: any free one, the last one used where it is still free. */
   | { readonly kind: 'own'; readonly port: number | undefined };
+
+/** Functions that restart are back within seconds. */
+const defaultEndTimeoutMs = 120_000;
 
 /** Where things lie: the environment and the directories that follow from it. */
 export interface Place {
@@ -72,6 +77,8 @@ export function planOf(configuration: Configuration, place: Place): Plan {
     nats,
     zookeeper,
     functionProcesses: configuration.int('drey.functions.processes', { min: 1, max: 64 }) ?? 1,
+    endTimeoutMs:
+      configuration.durationMs('drey.appmaster.end-timeout', { min: 1 }) ?? defaultEndTimeoutMs,
   };
 }
 

@@ -5,16 +5,29 @@ import { systemClock } from '#runtime/clock.ts';
 import type { Configuration } from '#runtime/config/configuration.ts';
 import { natsOf } from '#runtime/config/connections.ts';
 
-/** Stores the command that ends the framework: a JobManager without the driver cannot deregister itself. */
+const connectLimitMs = 10_000;
+
+/**
+ * Stores the command that ends this framework and no later one; it is kept until a function applies it.
+ * @throws DreyError when NATS or the stream of commands is away.
+ */
 export async function requestTeardown(
   cluster: string,
   configuration: Configuration,
+  framework: string,
 ): Promise<void> {
   const { servers, ...credentials } = natsOf(configuration);
   const name = `drey-appmaster-${process.pid}`;
-  const bus = await connectBus({ servers, credentials, name, clock: systemClock });
+  const bus = await connectBus({
+    servers,
+    credentials,
+    name,
+    clock: systemClock,
+    connectTimeoutMs: connectLimitMs,
+  });
   try {
-    await bus.append(subjectsOf(cluster).admin('teardown'), encodeJson({}));
+    const command = { framework, why: 'Flink ended its cluster' };
+    await bus.append(subjectsOf(cluster).admin('teardown'), encodeJson(command));
   } finally {
     await bus.close();
   }

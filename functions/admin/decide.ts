@@ -40,6 +40,8 @@ interface Applied {
   readonly effects: readonly Effect[];
 }
 
+type Teardown = z.infer<typeof commands.teardown>;
+
 interface Ground {
   readonly state: AdminState;
   readonly framework: Versioned<FrameworkRecord>;
@@ -123,7 +125,7 @@ function fresh(ground: Ground | undefined, command: HeardCommand): Applied {
     case 'stop':
       return stop(ground, commands.stop.parse(parsed.value).worker);
     case 'teardown':
-      return teardown(ground);
+      return teardown(ground, commands.teardown.parse(parsed.value));
     case 'release-hold':
       return releaseHold(ground);
   }
@@ -188,12 +190,12 @@ function stop({ state, framework, spec, moment }: Ground, id: string): Applied {
   };
 }
 
-function teardown({ framework, moment }: Ground): Applied {
-  const result = {
-    status: 'CANCELED' as const,
-    why: 'torn down by an administrator',
-    at: moment.now,
-  };
+function teardown({ framework, moment }: Ground, asked: Teardown): Applied {
+  if (asked.framework !== undefined && asked.framework !== framework.value.id) {
+    return refusal(`teardown: framework ${asked.framework} is not registered any more`);
+  }
+  const why = asked.why ?? 'torn down by an administrator';
+  const result = { status: 'CANCELED' as const, why, at: moment.now };
   const next: FrameworkRecord = { ...framework.value, op: moment.op, state: 'ending', result };
   const { id, epoch } = next;
   return {

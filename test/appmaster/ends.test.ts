@@ -111,10 +111,9 @@ test('appmaster: with a fixed number of workers DELETE /cluster ends everything 
 test('appmaster: a cluster on its own servers ends with 0 and can be started again', () =>
   inWorld(async (world) => {
     const mesos = await startMesos(world, { simulated: 1 });
-    const both = /JobManager ready[\s\S]*registered|registered[\s\S]*JobManager ready/;
     const ids: string[] = [];
     for (const _ of full ? [1, 2] : [1]) {
-      const appmaster = await startAppmaster(world, 'own', mesos.address, {}, both);
+      const appmaster = await startAppmaster(world, 'own', mesos.address, {}, registered);
       ids.push((await mesos.framework()).id);
       const { ended } = appmaster.part;
       await shutDown(appmaster);
@@ -138,17 +137,73 @@ test('appmaster: the teardown command from outside ends everything with 0', () =
     assert.deepEqual(leftoversOf(appmaster.folder), []);
   }));
 
+/** As the appmaster told of it. */
+async function functionsPid({ part }: Appmaster): Promise<number> {
+  return Number(/: functions started, pid (\d+)/.exec(await part.log())?.[1]);
+}
+
+const registered = /JobManager ready[\s\S]*registered|registered[\s\S]*JobManager ready/;
+
+test('appmaster: DELETE /cluster while every function is away longer than the driver waits ends with 0', () =>
+  inWorld(async (world) => {
+    const mesos = await startMesos(world, { simulated: 1 });
+    const appmaster = await startAppmaster(world, 'away', mesos.address, shared(world), registered);
+    const { ended } = appmaster.part;
+    process.kill(await functionsPid(appmaster), 'SIGSTOP');
+    await shutDown(appmaster);
+    await until(
+      async () => /the teardown of framework \S+ is stored/.test(await appmaster.part.log()),
+      {
+        deadlineMs: 60_000,
+        what: 'the teardown is stored',
+      },
+    );
+    assert.equal((await mesos.framework()).active, true);
+    process.kill(await functionsPid(appmaster), 'SIGCONT');
+    assert.equal(await ended, 0);
+    assert.match(
+      await appmaster.part.log(),
+      /cluster ended with CANCELED: Flink ended its cluster/,
+    );
+    assert.deepEqual(await mesos.frameworks(), []);
+  }));
+
+/** Three quarters of a minute: the way out where the functions do not return. */
+function unendable(): Promise<void> {
+  return inWorld(async (world) => {
+    const mesos = await startMesos(world, { simulated: 1 });
+    const soon = { ...shared(world), 'drey.appmaster.end-timeout': '3 s' };
+    const first = await startAppmaster(world, 'unended', mesos.address, soon, registered);
+    const { ended } = first.part;
+    const { id } = await mesos.framework();
+    process.kill(await functionsPid(first), 'SIGSTOP');
+    await shutDown(first);
+    assert.equal(await ended, 2);
+    const last = (await first.part.log()).trim().split('\n').at(-1) ?? '';
+    assert.match(last, new RegExp(`after 3 s framework ${id} is still registered`));
+    assert.match(
+      last,
+      /its teardown is stored on NATS and is done once .* start this command again$/,
+    );
+    assert.equal((await mesos.framework()).id, id);
+    const again = await startAppmaster(world, 'again', mesos.address, soon, /Flink in/);
+    assert.equal(await again.part.ended, 0);
+    assert.deepEqual(await mesos.frameworks(), []);
+  });
+}
+
+if (full) {
+  test(
+    'appmaster: functions that stay away end it with 2 and what is left; the next start ends it',
+    unendable,
+  );
+}
+
 /** Half a minute: in quick runs the journeys show the take-over of a gateway. */
 function takeOver(): Promise<void> {
   return inWorld(async (world) => {
     const mesos = await startMesos(world, { simulated: 1 });
-    const first = await startAppmaster(
-      world,
-      'first',
-      mesos.address,
-      shared(world),
-      /JobManager ready[\s\S]*registered|registered[\s\S]*JobManager ready/,
-    );
+    const first = await startAppmaster(world, 'first', mesos.address, shared(world), registered);
     const { id } = await mesos.framework();
     const second = await startAppmaster(
       world,

@@ -482,3 +482,15 @@ test('admin: stop kills one worker, teardown ends the framework, release-hold le
   const release = adminDecide(admin({ framework: held }), [command('release-hold', '')], moment());
   assert.equal(written(release.writes, paths.framework).held, undefined);
 });
+
+test('admin: a teardown that names a framework ends no other one', () => {
+  const { id } = framework().value;
+  const late = command('teardown', '{"framework":"drey-of-yesterday"}');
+  assert.deepEqual(adminDecide(admin(), [late], moment()).writes, []);
+  assert.match(answered(admin(), late).message, /drey-of-yesterday is not registered any more/);
+  const body = JSON.stringify({ framework: id, why: 'Flink ended its cluster' });
+  const { writes } = adminDecide(admin(), [command('teardown', body)], moment());
+  const { state, result } = written(writes, paths.framework);
+  assert.equal(state, 'ending');
+  assert.match(JSON.stringify(result), /Flink ended its cluster/);
+});
