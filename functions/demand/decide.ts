@@ -4,7 +4,7 @@ import { checkOf, createOf, replaceOf } from '#runtime/store/ops.ts';
 import type { StoreOp } from '#runtime/store/store.ts';
 import type { Effect } from '../shared/effect.ts';
 import type { Heard } from '../shared/heard.ts';
-import { newWorkerWrites, workerChanged, workerWrites } from '../shared/worker.ts';
+import { killEffects, newWorkerWrites, workerChanged, workerWrites } from '../shared/worker.ts';
 import { type DemandState, type Draft, workerIn } from './rules/draft.ts';
 import { endWanted, hearDriver } from './rules/driver.ts';
 import { converge } from './rules/fixed.ts';
@@ -86,7 +86,11 @@ function concluded(draft: Draft): Decision<Effect> {
   );
   return {
     writes,
-    effects: [...killEffects(draft), ...draft.effects, ...moved.map(workerChanged)],
+    effects: [
+      ...killEffects(draft.framework, draft.kills),
+      ...draft.effects,
+      ...moved.map(workerChanged),
+    ],
     reasons: draft.reasons,
     answers: draft.answers,
   };
@@ -102,13 +106,6 @@ function driverWrites(draft: Draft, others: boolean): StoreOp[] {
     ];
   }
   return others && driver !== undefined ? [checkOf(driver)] : [];
-}
-
-function killEffects(draft: Draft): Effect[] {
-  if (draft.kills.length === 0) return [];
-  const { id, epoch } = draft.framework;
-  const tasks = draft.kills.map((worker) => ({ taskId: worker.id, agentId: worker.agentId }));
-  return [{ kind: 'kill', framework: { id, epoch }, tasks }];
 }
 
 function refuseAll(events: readonly Heard[], message: string): Decision<Effect> {

@@ -9,9 +9,18 @@ import type { ClusterSettings, SpecRecord } from '#proto/spec.ts';
 import type { Decision, Moment, Reason } from '#runtime/function.ts';
 import { createOf, replaceOf, type Versioned } from '#runtime/store/ops.ts';
 import type { StoreOp } from '#runtime/store/store.ts';
-import type { Effect, Registration, TaskName } from '../shared/effect.ts';
+import type { Effect, TaskName } from '../shared/effect.ts';
 import type { Heard } from '../shared/heard.ts';
-import { forgetWrites, patched, workerChanged, workerWrites } from '../shared/worker.ts';
+import {
+  forgetWrites,
+  killEffects,
+  killed,
+  mayKill,
+  patched,
+  taskOf,
+  workerChanged,
+  workerWrites,
+} from '../shared/worker.ts';
 
 export interface FailuresState {
   readonly paths: RecordPaths;
@@ -67,13 +76,11 @@ export function decide(
   const ground: Ground = { state, settings, framework: framework.value, moment };
   for (const read of state.workers) look(ground, draft, read);
   count(ground, draft);
-  const registration: Registration = { id: framework.value.id, epoch: framework.value.epoch };
+  const { id, epoch } = framework.value;
   const calls: Effect[] = [
-    ...(draft.kills.length > 0
-      ? [{ kind: 'kill', framework: registration, tasks: draft.kills } as const]
-      : []),
+    ...killEffects(framework.value, draft.kills),
     ...(draft.asks.length > 0
-      ? [{ kind: 'reconcile', framework: registration, tasks: draft.asks } as const]
+      ? [{ kind: 'reconcile', framework: { id, epoch }, tasks: draft.asks } as const]
       : []),
   ];
   return { writes: draft.writes, effects: [...calls, ...draft.effects], reasons: draft.reasons };
@@ -92,21 +99,21 @@ function look(ground: Ground, draft: Draft, read: Versioned<WorkerRecord>): void
       unreachable(ground, draft, read);
       return;
     case 'stopping':
-      killAgain(ground, draft, read);
+      kill(ground, draft, read, worker.why);
       return;
     case 'ended':
       forget(ground, draft, read);
       return;
     default:
-      change(ground, draft, read, { due: undefined, why: worker.why });
+      write(ground, draft, read, patched(worker, { due: undefined, why: worker.why }, moment));
   }
 }
 
 function ask(ground: Ground, draft: Draft, read: Versioned<WorkerRecord>, why: string): void {
   const worker = read.value;
-  draft.asks.push({ taskId: worker.id, agentId: worker.agentId });
+  draft.asks.push(taskOf(worker));
   draft.reasons.push({ about: worker.id, why: `${why}: asked about by RECONCILE` });
-  change(ground, draft, read, { due: ground.moment.now + askAgainMs, why: worker.why });
+  later(ground, draft, read, askAgainMs);
 }
 
 /** With the driver Flink's heartbeat decides; without it the worker is given up after the grace. */
@@ -117,33 +124,21 @@ function unreachable(ground: Ground, draft: Draft, read: Versioned<WorkerRecord>
   // A doubted worker is ended by `updates` alone, under its rule and its limit.
   const doubted = (read.value.doubts ?? 0) > 0;
   const patient = settings.demand.mode === 'driver' || doubted || !over;
-  if (patient || framework.held !== undefined) {
+  if (patient || !mayKill(framework)) {
     ask(ground, draft, read, 'its agent cannot be reached');
     return;
   }
-  stop(ground, draft, read, `its agent could not be reached for ${moment.now - since} ms`);
+  kill(ground, draft, read, `its agent could not be reached for ${moment.now - since} ms`);
 }
 
-function stop(ground: Ground, draft: Draft, read: Versioned<WorkerRecord>, why: string): void {
-  const worker = read.value;
-  const due = ground.moment.now + ground.settings.failures.killRepeatMs;
-  draft.kills.push({ taskId: worker.id, agentId: worker.agentId });
-  draft.reasons.push({ about: worker.id, why });
-  change(ground, draft, read, { state: 'stopping', kills: 1, due, why });
-}
-
-function killAgain(ground: Ground, draft: Draft, read: Versioned<WorkerRecord>): void {
-  const worker = read.value;
-  const { killRepeatMs } = ground.settings.failures;
-  const due = ground.moment.now + killRepeatMs;
-  if (ground.framework.held !== undefined) {
-    change(ground, draft, read, { due, why: worker.why });
-    return;
-  }
-  const kills = (worker.kills ?? 0) + 1;
-  draft.kills.push({ taskId: worker.id, agentId: worker.agentId });
-  draft.reasons.push({ about: worker.id, why: `KILL number ${kills}: it has not ended yet` });
-  change(ground, draft, read, { kills, due, why: worker.why });
+/** While held nothing is killed; it is looked at again. */
+function kill(ground: Ground, draft: Draft, read: Versioned<WorkerRecord>, why: string): void {
+  const { next, kills } = killed(read.value, why, ground);
+  const repeat = `KILL number ${next.kills}: it has not ended yet`;
+  const reason = read.value.state === 'stopping' ? repeat : why;
+  if (kills.length > 0) draft.reasons.push({ about: next.id, why: reason });
+  draft.kills.push(...kills);
+  write(ground, draft, read, next);
 }
 
 function forget(ground: Ground, draft: Draft, read: Versioned<WorkerRecord>): void {
@@ -156,16 +151,21 @@ function forget(ground: Ground, draft: Draft, read: Versioned<WorkerRecord>): vo
     draft.writes.push(...forgetWrites(read, state.paths));
     return;
   }
-  change(ground, draft, read, { due: moment.now + confirmAgainMs, why: worker.why });
+  later(ground, draft, read, confirmAgainMs);
 }
 
-function change(
+function later(ground: Ground, draft: Draft, read: Versioned<WorkerRecord>, pauseMs: number): void {
+  const { moment } = ground;
+  const { why } = read.value;
+  write(ground, draft, read, patched(read.value, { due: moment.now + pauseMs, why }, moment));
+}
+
+function write(
   ground: Ground,
   draft: Draft,
   read: Versioned<WorkerRecord>,
-  patch: Parameters<typeof patched>[1],
+  next: WorkerRecord,
 ): void {
-  const next = patched(read.value, patch, ground.moment);
   draft.writes.push(...workerWrites(read, next, ground.state.paths));
   if (next.state !== read.value.state) draft.effects.push(workerChanged(next));
 }

@@ -10,7 +10,7 @@ import { createOf, replaceOf, type Versioned } from '#runtime/store/ops.ts';
 import type { StoreOp } from '#runtime/store/store.ts';
 import type { Effect, Registration } from '../shared/effect.ts';
 import type { Heard } from '../shared/heard.ts';
-import { forgetAfterMs, patched, workerChanged, workerWrites } from '../shared/worker.ts';
+import { ended, taskOf, workerChanged, workerWrites } from '../shared/worker.ts';
 
 export interface ReconcileState {
   readonly paths: RecordPaths;
@@ -115,10 +115,9 @@ function endRemoved(
 ): Pick<Decision<Effect>, 'writes' | 'effects' | 'reasons'> & { readonly more: boolean } {
   const gone = (state.workers ?? []).filter((read) => isRemoved(read.value, framework));
   const why = 'its framework was removed from Mesos, and its task with it';
-  const ends = gone.slice(0, endedAtOnce).map((read) => {
-    const due = moment.now + forgetAfterMs;
-    return { read, next: patched(read.value, { state: 'ended', due, why }, moment) };
-  });
+  const ends = gone
+    .slice(0, endedAtOnce)
+    .map((read) => ({ read, next: ended(read.value, { why }, moment) }));
   return {
     writes: ends.flatMap(({ read, next }) => workerWrites(read, next, state.paths)),
     effects: ends.map(({ next }) => workerChanged(next)),
@@ -160,9 +159,7 @@ function batches(
 ): Effect[] {
   const effects: Effect[] = [];
   for (let start = 0; start < workers.length; start += size) {
-    const tasks = workers
-      .slice(start, start + size)
-      .map((worker) => ({ taskId: worker.id, agentId: worker.agentId }));
+    const tasks = workers.slice(start, start + size).map(taskOf);
     effects.push({ kind: 'reconcile', framework, tasks });
   }
   return effects;

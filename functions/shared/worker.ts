@@ -1,8 +1,15 @@
-import type { RecordPaths, WorkerRecord, WorkerSize, WorkerState } from '#proto/records.ts';
+import type {
+  FrameworkRecord,
+  RecordPaths,
+  WorkerRecord,
+  WorkerSize,
+  WorkerState,
+} from '#proto/records.ts';
+import type { ClusterSettings } from '#proto/spec.ts';
 import type { Moment } from '#runtime/function.ts';
 import { createOf, replaceOf, type Versioned } from '#runtime/store/ops.ts';
 import type { StoreOp } from '#runtime/store/store.ts';
-import type { Effect } from './effect.ts';
+import type { Effect, TaskName } from './effect.ts';
 
 /** What a change of a worker leaves open: every other field stays as it was. */
 export type Patch = {
@@ -25,7 +32,7 @@ type Changeable =
 type Certain = { readonly spoke?: number; readonly confirmed?: boolean };
 
 /** How long an ended worker's record stays at least, so that its end is counted before it is forgotten. */
-export const forgetAfterMs = 2000;
+const forgetAfterMs = 2000;
 
 /** Index nodes are created and removed, never set. */
 const indexVersion = 0;
@@ -39,6 +46,58 @@ export function patched(
   const state = patch.state ?? worker.state;
   const times = state === worker.state ? worker.times : { ...worker.times, [state]: moment.now };
   return { ...worker, ...patch, op: moment.op, state, times } as WorkerRecord;
+}
+
+/** The worker after its end; `patch` may say more than why. */
+export function ended(worker: WorkerRecord, patch: Patch, moment: Moment): WorkerRecord {
+  return patched(worker, { ...patch, state: 'ended', due: moment.now + forgetAfterMs }, moment);
+}
+
+/** What letting a worker go depends on. */
+export interface LettingGo {
+  readonly framework: Pick<FrameworkRecord, 'state' | 'held'>;
+  readonly settings: Pick<ClusterSettings, 'failures'>;
+  readonly moment: Moment;
+}
+
+/** A worker that was let go, and the tasks to be killed for it now: its own or none. */
+export interface LetGo {
+  readonly next: WorkerRecord;
+  readonly kills: readonly TaskName[];
+}
+
+/** Nothing is killed while held, and a cluster that ends is torn down whole. */
+export function mayKill({ state, held }: LettingGo['framework']): boolean {
+  return state === 'active' && held === undefined;
+}
+
+/** Lets a worker go: one that was never launched ends at once, any other is killed. */
+export function stopped(worker: WorkerRecord, why: string, ground: LettingGo): LetGo {
+  if (worker.state !== 'wanted') return killed(worker, why, ground);
+  return { next: ended(worker, { why }, ground.moment), kills: [] };
+}
+
+/** Kills a worker's task, for the first time or again: KILL is repeated until the task has ended. */
+export function killed(worker: WorkerRecord, why: string, ground: LettingGo): LetGo {
+  const { framework, settings, moment } = ground;
+  const now = mayKill(framework);
+  const kills = (worker.kills ?? 0) + (now ? 1 : 0);
+  const due = moment.now + settings.failures.killRepeatMs;
+  const next = patched(worker, { state: 'stopping', kills, due, why }, moment);
+  return { next, kills: now ? [taskOf(next)] : [] };
+}
+
+/** KILL of these tasks; nothing where there are none. */
+export function killEffects(
+  { id, epoch }: Pick<FrameworkRecord, 'id' | 'epoch'>,
+  tasks: readonly TaskName[],
+): Effect[] {
+  return tasks.length === 0 ? [] : [{ kind: 'kill', framework: { id, epoch }, tasks }];
+}
+
+/** A worker's task as calls name it. */
+export function taskOf({ id, agentId }: WorkerRecord): TaskName {
+  return { taskId: id, agentId };
 }
 
 /** The writes that bring a worker and its indexes from what was read to `next`: one transaction. */

@@ -10,7 +10,14 @@ import type { Decision, Moment, Reason } from '#runtime/function.ts';
 import { replaceOf, type Versioned } from '#runtime/store/ops.ts';
 import type { Effect, Registration } from '../shared/effect.ts';
 import type { Heard, HeardUpdate } from '../shared/heard.ts';
-import { patched, workerChanged, workerNumber, workerWrites } from '../shared/worker.ts';
+import {
+  killEffects,
+  mayKill,
+  patched,
+  workerChanged,
+  workerNumber,
+  workerWrites,
+} from '../shared/worker.ts';
 import { applied } from './rules/apply.ts';
 import { mayLive, saidBy } from './rules/table.ts';
 
@@ -39,7 +46,7 @@ interface Draft {
   readonly reasons: Reason[];
   /** Workers that reconciliation ended in this batch. */
   vanished: number;
-  held: string | undefined;
+  held: FrameworkRecord['held'];
   /** The highest worker number above the counter that Mesos spoke of. */
   highest: number;
   fromAbsence: boolean;
@@ -75,7 +82,7 @@ export function decide(
     effects: [],
     reasons: [],
     vanished: 0,
-    held: framework.value.held?.why,
+    held: framework.value.held,
     highest: framework.value.held?.highest ?? 0,
     fromAbsence: false,
   };
@@ -121,13 +128,14 @@ function update(ground: Ground, draft: Draft, event: HeardUpdate): void {
 
 function known(ground: Ground, draft: Draft, worker: WorkerRecord, event: HeardUpdate): void {
   const { status, epoch, sequence } = event;
-  const { moment, settings, framework } = ground;
+  const { moment, settings } = ground;
+  const framework = present(ground, draft);
   const uuid = uuidOf(status);
   const result = applied(worker, status, {
     epoch,
     sequence,
     settings,
-    masterChangedAt: framework.masterChangedAt ?? 0,
+    framework,
     uuid,
     moment,
   });
@@ -138,7 +146,7 @@ function known(ground: Ground, draft: Draft, worker: WorkerRecord, event: HeardU
   const last = result.worker.state === 'ended' && result.worker.unacknowledged === uuid;
   acknowledge(ground, draft, status, last);
   const toKill = result.verdict === 'stop' || result.verdict === 'kill';
-  if (toKill && draft.held === undefined) kill(ground, draft, status);
+  if (toKill && mayKill(framework)) kill(ground, draft, status);
 }
 
 /** A task without a record must not run on; everything else about it is only acknowledged. */
@@ -150,15 +158,21 @@ function stranger(ground: Ground, draft: Draft, status: TaskStatus): void {
     const number = workerNumber(id);
     if (number !== undefined && number > state.counter) {
       draft.highest = Math.max(draft.highest, number);
-      draft.held ??= `task ${id} is newer than the records (ids were given out up to ${state.counter}): the store is older than the cluster`;
+      const why = `task ${id} is newer than the records (ids were given out up to ${state.counter}): the store is older than the cluster`;
+      draft.held ??= { since: moment.now, why };
     }
     const recently = moment.now - (state.killedAt.get(id) ?? Number.NEGATIVE_INFINITY);
-    if (draft.held === undefined && recently >= killSpacingMs) {
+    if (mayKill(present(ground, draft)) && recently >= killSpacingMs) {
       draft.reasons.push({ about: id, why: `no record of this task (${status.state}): KILL` });
       kill(ground, draft, status);
     }
   }
   acknowledge(ground, draft, status, false);
+}
+
+/** The framework with what this batch has held. */
+function present(ground: Ground, draft: Draft): FrameworkRecord {
+  return { ...ground.framework, held: draft.held };
 }
 
 /** Too many workers gone by reconciliation alone show a wrong store or a wrong master. */
@@ -168,7 +182,8 @@ function wouldHold(ground: Ground, draft: Draft): boolean {
   if (round?.released === true) return false;
   const lost = (round?.lost ?? 0) + draft.vanished + 1;
   if (lost <= Math.max(heldCount, heldShare * (round?.asked ?? 0))) return false;
-  draft.held = `Mesos does not know ${lost} of ${round?.asked ?? 0} workers: a wrong master, or a store of another cluster`;
+  const why = `Mesos does not know ${lost} of ${round?.asked ?? 0} workers: a wrong master, or a store of another cluster`;
+  draft.held = { since: ground.moment.now, why };
   return true;
 }
 
@@ -197,7 +212,7 @@ function acknowledge(ground: Ground, draft: Draft, status: TaskStatus, last: boo
 
 function kill(ground: Ground, draft: Draft, status: TaskStatus): void {
   const task = { taskId: status.task_id.value, agentId: status.agent_id?.value };
-  draft.effects.push({ kind: 'kill', framework: ground.registration, tasks: [task] });
+  draft.effects.push(...killEffects(ground.framework, [task]));
 }
 
 function concluded(
@@ -222,13 +237,9 @@ function concluded(
   const { held: before } = framework.value;
   const higher = draft.highest > (before?.highest ?? 0);
   if (draft.held !== undefined && (before === undefined || higher)) {
-    const held = {
-      since: before?.since ?? moment.now,
-      why: draft.held,
-      ...(draft.highest > 0 ? { highest: draft.highest } : {}),
-    };
+    const held = { ...draft.held, ...(draft.highest > 0 ? { highest: draft.highest } : {}) };
     writes.push(replaceOf(framework, { ...framework.value, op: moment.op, held }));
-    draft.reasons.push({ about: 'framework', why: `held: ${draft.held}` });
+    draft.reasons.push({ about: 'framework', why: `held: ${held.why}` });
   }
   return {
     writes,

@@ -51,7 +51,8 @@ function said(state: TaskStatus['state'], agentId: string): TaskStatus {
 function hear(worker: WorkerRecord, status: TaskStatus, sequence: number, epoch = 3): WorkerRecord {
   const settings = simulatedSettings('fixed', 1);
   const moment = { now: now + sequence, op: `hear-${sequence}`, random: 0.5 };
-  const around = { epoch, sequence, settings, masterChangedAt: 0, uuid: undefined, moment };
+  const framework = { state: 'active', masterChangedAt: 0 } as const;
+  const around = { epoch, sequence, settings, framework, uuid: undefined, moment };
   return applied(worker, status, around).worker;
 }
 

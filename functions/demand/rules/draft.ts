@@ -10,7 +10,8 @@ import type {
 import type { SpecRecord } from '#proto/spec.ts';
 import type { Moment, Reason } from '#runtime/function.ts';
 import type { Versioned } from '#runtime/store/ops.ts';
-import type { Effect } from '../../shared/effect.ts';
+import type { Effect, TaskName } from '../../shared/effect.ts';
+import { stopped } from '../../shared/worker.ts';
 
 /** What `demand` decides from. */
 export interface DemandState {
@@ -40,7 +41,7 @@ export interface Draft {
   readonly made: Map<string, WorkerRecord>;
   readonly changed: Map<string, WorkerRecord>;
   readonly requests: Map<string, RequestRecord>;
-  readonly kills: WorkerRecord[];
+  readonly kills: TaskName[];
   readonly effects: Effect[];
   readonly reasons: Reason[];
   readonly answers: Map<number, DemandAnswer>;
@@ -55,6 +56,15 @@ export function workerIn(draft: Draft, id: string): WorkerRecord | undefined {
 export function keep(draft: Draft, worker: WorkerRecord): void {
   if (draft.made.has(worker.id)) draft.made.set(worker.id, worker);
   else draft.changed.set(worker.id, worker);
+}
+
+/** Lets a worker go. Whoever does so knows its end already: nobody waits to be told. */
+export function letGo(draft: Draft, worker: WorkerRecord, why: string): void {
+  const { framework, spec, moment } = draft;
+  const { next, kills } = stopped(worker, why, { framework, settings: spec.configured, moment });
+  keep(draft, { ...next, confirmed: true });
+  draft.kills.push(...kills);
+  draft.reasons.push({ about: worker.id, why });
 }
 
 /**

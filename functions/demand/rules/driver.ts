@@ -2,8 +2,7 @@ import type { DemandAnswer, RequestMessage } from '#proto/messages.ts';
 import type { WorkerRecord } from '#proto/records.ts';
 import type { HeardDemand } from '../../shared/heard.ts';
 import { counts, newWorker } from '../../shared/worker.ts';
-import { type Draft, keep, workerIn } from './draft.ts';
-import { stopped } from './stop.ts';
+import { type Draft, keep, letGo, workerIn } from './draft.ts';
 
 /** How many superseded sessions are remembered. */
 const pastKept = 100;
@@ -61,7 +60,7 @@ export function endWanted(draft: Draft, session: string): void {
     .filter((worker) => worker.state === 'wanted' && !draft.changed.has(worker.id))
     .filter((worker) => worker.request?.startsWith(`${session}-`) !== true);
   for (const worker of earlier.slice(0, endedAtOnce)) {
-    stopped(draft, worker, 'wanted by an earlier session of the driver: Flink asks again');
+    letGo(draft, worker, 'wanted by an earlier session of the driver: Flink asks again');
   }
 }
 
@@ -114,7 +113,7 @@ function release(draft: Draft, event: HeardDemand & { readonly verb: 'release' }
   }
   const worker = id === undefined || id === '' ? undefined : workerIn(draft, id);
   if (worker === undefined) return { status: 'ok', worker: id ?? '', state: 'ended' };
-  if (counts(worker.state)) stopped(draft, worker, 'released by Flink');
+  if (counts(worker.state)) letGo(draft, worker, 'released by Flink');
   return { status: 'ok', worker: worker.id, state: workerIn(draft, worker.id)?.state ?? 'ended' };
 }
 

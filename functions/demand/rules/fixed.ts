@@ -1,8 +1,7 @@
 import type { WorkerRecord } from '#proto/records.ts';
 import { targetOf } from '#proto/spec.ts';
 import { counts, newWorker } from '../../shared/worker.ts';
-import { type Draft, type FleetView, workerIn } from './draft.ts';
-import { stopped } from './stop.ts';
+import { type Draft, type FleetView, letGo, workerIn } from './draft.ts';
 
 /** Workers made or let go by one transaction. */
 export const workersAtOnce = 100;
@@ -12,7 +11,7 @@ export function converge(draft: Draft, view: FleetView): void {
   const target = targetOf(draft.spec);
   const missing = target - view.living.length;
   if (missing > 0) make(draft, Math.min(missing, workersAtOnce), target);
-  if (missing < 0) letGo(draft, leavers(view, Math.min(-missing, workersAtOnce)), target);
+  if (missing < 0) shrink(draft, leavers(view, Math.min(-missing, workersAtOnce)), target);
   if (Math.abs(missing) > workersAtOnce) {
     const { spec } = draft;
     draft.effects.push({
@@ -53,10 +52,10 @@ function make(draft: Draft, count: number, target: number): void {
   }
 }
 
-function letGo(draft: Draft, ids: readonly string[], target: number): void {
+function shrink(draft: Draft, ids: readonly string[], target: number): void {
   for (const id of ids) {
     const worker = workerIn(draft, id);
     if (worker === undefined || !counts(worker.state)) continue;
-    stopped(draft, worker, `let go: the target is ${target} workers`);
+    letGo(draft, worker, `let go: the target is ${target} workers`);
   }
 }

@@ -1,8 +1,8 @@
 import type { TaskStatus } from '#proto/mesos/types.ts';
-import type { WorkerRecord } from '#proto/records.ts';
+import type { FrameworkRecord, WorkerRecord } from '#proto/records.ts';
 import type { ClusterSettings } from '#proto/spec.ts';
 import type { Moment } from '#runtime/function.ts';
-import { forgetAfterMs, patched } from '../../shared/worker.ts';
+import { ended, killed, patched } from '../../shared/worker.ts';
 import { mayLive, saidBy, type Verdict, verdicts } from './table.ts';
 
 /** What stands around a status: the epoch it came in, and how far the master is to be trusted. */
@@ -11,8 +11,8 @@ export interface Around {
   /** The position of the event in its epoch. */
   readonly sequence: number | undefined;
   readonly settings: ClusterSettings;
-  /** When the master's id last changed. */
-  readonly masterChangedAt: number;
+  /** With what this batch has held. */
+  readonly framework: Pick<FrameworkRecord, 'state' | 'held' | 'masterChangedAt'>;
   /** The uuid as records carry it. */
   readonly uuid: string | undefined;
   readonly moment: Moment;
@@ -91,19 +91,11 @@ function after(
         moment,
       );
     case 'end':
-      return ended(worker, seen, `Mesos: ${sentence(status)}`, around);
-    case 'stop':
-      return patched(
-        worker,
-        {
-          ...seen,
-          state: 'stopping',
-          kills: (worker.kills ?? 0) + 1,
-          due: moment.now + settings.failures.killRepeatMs,
-          why: 'it runs although its ACCEPT was taken back as not sent',
-        },
-        moment,
-      );
+      return over(worker, seen, `Mesos: ${sentence(status)}`, around);
+    case 'stop': {
+      const why = 'it runs although its ACCEPT was taken back as not sent';
+      return killed(patched(worker, { ...seen, why }, moment), why, around).next;
+    }
     case 'note':
     case 'kill':
     case 'doubt':
@@ -112,13 +104,14 @@ function after(
 }
 
 function doubted(worker: WorkerRecord, status: TaskStatus, around: Around): Applied {
-  const { moment, settings, masterChangedAt } = around;
+  const { moment, settings, framework } = around;
   const news = noted(worker, status, around);
-  const settled = moment.now - masterChangedAt > settings.reconcile.masterSettleMs;
+  const masterForMs = moment.now - (framework.masterChangedAt ?? 0);
+  const settled = masterForMs > settings.reconcile.masterSettleMs;
   const doubts = worker.doubts ?? 0;
   if (settled && doubts > 0) {
     const why = `Mesos does not know it, told ${doubts + 1} times: ${sentence(status)}`;
-    return { worker: ended(worker, news, why, around), verdict: 'end', vanished: true };
+    return { worker: over(worker, news, why, around), verdict: 'end', vanished: true };
   }
   const why = `Mesos does not know it; believed when it is repeated: ${sentence(status)}`;
   const next = patched(
@@ -129,18 +122,10 @@ function doubted(worker: WorkerRecord, status: TaskStatus, around: Around): Appl
   return { worker: next, verdict: 'doubt', vanished: false };
 }
 
-function ended(worker: WorkerRecord, news: News, why: string, around: Around): WorkerRecord {
-  return patched(
-    worker,
-    {
-      ...news,
-      state: 'ended',
-      due: around.moment.now + forgetAfterMs,
-      ...(around.uuid === undefined ? {} : { unacknowledged: around.uuid }),
-      why,
-    },
-    around.moment,
-  );
+function over(worker: WorkerRecord, news: News, why: string, around: Around): WorkerRecord {
+  const { uuid, moment } = around;
+  const owed = uuid === undefined ? {} : { unacknowledged: uuid };
+  return ended(worker, { ...news, ...owed, why }, moment);
 }
 
 type News = Pick<Partial<WorkerRecord>, 'status' | 'told'> & { readonly spoke: number };
