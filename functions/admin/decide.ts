@@ -14,7 +14,7 @@ import { createOf, replaceOf, type Versioned } from '#runtime/store/ops.ts';
 import type { StoreOp } from '#runtime/store/store.ts';
 import type { Effect } from '../shared/effect.ts';
 import type { Heard, HeardCommand } from '../shared/heard.ts';
-import { counts, forgetAfterMs, patched, workerChanged, workerWrites } from '../shared/worker.ts';
+import { counts, killEffects, stopped, workerChanged, workerWrites } from '../shared/worker.ts';
 
 export interface AdminState {
   readonly paths: RecordPaths;
@@ -166,27 +166,17 @@ function stop({ state, framework, spec, moment }: Ground, id: string): Applied {
   if (read === undefined) return refusal(`stop: there is no worker ${id}`);
   const worker = read.value;
   if (!counts(worker.state)) return refusal(`stop: ${id} is ${worker.state} already`);
-  const why = 'stopped by an administrator';
-  if (worker.state === 'wanted') {
-    const due = moment.now + forgetAfterMs;
-    const next = patched(worker, { state: 'ended', due, why }, moment);
-    return {
-      answer: { ok: true, message: `${id} is not launched any more` },
-      writes: workerWrites(read, next, state.paths),
-      effects: [workerChanged(next)],
-    };
+  const { held } = framework.value;
+  if (worker.state !== 'wanted' && held !== undefined) {
+    return refusal(`stop: the cluster is held (${held.why}); release-hold first`);
   }
-  if (framework.value.held !== undefined) {
-    return refusal(`stop: the cluster is held (${framework.value.held.why}); release-hold first`);
-  }
-  const due = moment.now + spec.value.configured.failures.killRepeatMs;
-  const next = patched(worker, { state: 'stopping', kills: 1, due, why }, moment);
-  const registration = { id: framework.value.id, epoch: framework.value.epoch };
-  const tasks = [{ taskId: id, agentId: worker.agentId }];
+  const ground = { framework: framework.value, settings: spec.value.configured, moment };
+  const { next, kills } = stopped(worker, 'stopped by an administrator', ground);
+  const what = next.state === 'ended' ? 'is not launched any more' : 'is being stopped';
   return {
-    answer: { ok: true, message: `${id} is being stopped` },
+    answer: { ok: true, message: `${id} ${what}` },
     writes: workerWrites(read, next, state.paths),
-    effects: [{ kind: 'kill', framework: registration, tasks }, workerChanged(next)],
+    effects: [...killEffects(framework.value, kills), workerChanged(next)],
   };
 }
 
