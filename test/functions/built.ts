@@ -1,5 +1,6 @@
 import { Buffer } from 'node:buffer';
 import type { Offer, TaskState, TaskStatus } from '#proto/mesos/types.ts';
+import type { TickMessage } from '#proto/messages.ts';
 import {
   type FleetRecord,
   type FrameworkRecord,
@@ -10,6 +11,7 @@ import type { ClusterSettings, SpecRecord } from '#proto/spec.ts';
 import type { Moment } from '#runtime/function.ts';
 import type { Versioned } from '#runtime/store/ops.ts';
 import type { StoreOp } from '#runtime/store/store.ts';
+import type { HeardTick } from '../../functions/shared/heard.ts';
 
 /** Records, events and moments as tests build them: only what a test names differs from these. */
 export const paths = recordPathsOf('/drey', 'test');
@@ -136,6 +138,26 @@ export function worker(
     },
     version,
   );
+}
+
+/** A tick of the leading gateway in the present epoch. */
+export function tick(over: Partial<TickMessage> = {}): HeardTick {
+  return {
+    kind: 'tick',
+    tick: {
+      time: now,
+      epoch: 7,
+      gateway: 'g',
+      subscribed: true,
+      missed: 0,
+      offersAt: 0,
+      revivedAt: 0,
+      revives: 0,
+      suppressed: false,
+      lent: 0,
+      ...over,
+    },
+  };
 }
 
 export function byId(

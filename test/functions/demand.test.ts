@@ -16,6 +16,7 @@ import {
   paths,
   read,
   spec,
+  tick,
   worker,
   written,
 } from './built.ts';
@@ -56,22 +57,6 @@ const request = (n: number, session = 's1'): HeardDemand => ({
 function answerOf(decision: Decision<unknown>, index = 0): DemandAnswer | undefined {
   return decision.answers?.get(index) as DemandAnswer | undefined;
 }
-
-const tick: Heard = {
-  kind: 'tick',
-  tick: {
-    time: now,
-    epoch: 7,
-    gateway: 'g',
-    subscribed: true,
-    missed: 0,
-    offersAt: 0,
-    revivedAt: 0,
-    revives: 0,
-    suppressed: false,
-    lent: 0,
-  },
-};
 
 test('demand: a request makes one worker, its request and the counter in one transaction', () => {
   const decision = decide(state(), [request(1)], moment());
@@ -176,12 +161,12 @@ test('demand: launched is pushed on the hint, ended on the hint and on every tic
   ]);
   const ended = worker(2, { state: 'ended', request: 's0-1', why: 'it broke' });
   const leaving = [ended.value.id];
-  const told = decide(state({ workers: byId(ended), leaving }), [tick], moment());
+  const told = decide(state({ workers: byId(ended), leaving }), [tick()], moment());
   assert.deepEqual(told.effects, [
     { kind: 'ended', session: 's1', worker: ended.value.id, why: 'it broke' },
   ]);
   const confirm: Heard = { kind: 'demand', verb: 'confirm', session: 's1', workers: leaving };
-  const confirmed = decide(state({ workers: byId(ended), leaving }), [confirm, tick], moment());
+  const confirmed = decide(state({ workers: byId(ended), leaving }), [confirm, tick()], moment());
   assert.equal(written(confirmed.writes, ended.path).confirmed, true);
   assert.deepEqual(confirmed.effects, []);
 });
@@ -191,7 +176,7 @@ test('demand: a fixed target makes what is missing, a hundred at a time', () => 
   const view = { living: ['taskmanager-00004'], waiting: [] };
   const { writes, effects } = decide(
     state({ spec: fixed, view, driver: undefined }),
-    [tick],
+    [tick()],
     moment(),
   );
   assert.equal(brief(writes).filter((line) => line.startsWith('create workers')).length, 100);
@@ -206,7 +191,7 @@ test('demand: a lower target lets the waiting go first, then the newest', () => 
   const view = { living: ids, waiting: [ids[1] ?? ''] };
   const { writes, effects } = decide(
     state({ spec: fixed, view, driver: undefined, workers: byId(...workers) }),
-    [tick],
+    [tick()],
     moment(),
   );
   assert.deepEqual(
@@ -232,7 +217,7 @@ test('demand: a request while the cluster ends is refused with the reason', () =
 test('demand: what earlier sessions still want ends on every tick, however much it is', () => {
   const left = worker(1, { request: 's0-1' });
   const own = worker(2, { request: 's1-1' });
-  const { writes } = decide(state({ workers: byId(left, own) }), [tick], moment());
+  const { writes } = decide(state({ workers: byId(left, own) }), [tick()], moment());
   assert.equal(written(writes, left.path).state, 'ended');
   assert.ok(!brief(writes).includes('set workers/taskmanager-00002'));
 });

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
+import type { TickMessage } from '#proto/messages.ts';
 import { decide, type OffersState } from '../../functions/offers/decide.ts';
 import type { Heard } from '../../functions/shared/heard.ts';
+
 import {
   brief,
+  tick as builtTick,
   byId,
   framework,
   moment,
@@ -39,22 +42,8 @@ const offers = (...list: ReturnType<typeof offer>[]): Heard => ({
   offers: list,
 });
 
-const tick = (over = {}): Heard => ({
-  kind: 'tick',
-  tick: {
-    time: now,
-    epoch: 7,
-    gateway: 'g1',
-    subscribed: true,
-    missed: 0,
-    offersAt: now - 500,
-    revivedAt: now - 500,
-    revives: 0,
-    suppressed: false,
-    lent: 0,
-    ...over,
-  },
-});
+const tick = (over: Partial<TickMessage> = {}): Heard =>
+  builtTick({ offersAt: now - 500, revivedAt: now - 500, ...over });
 
 test('offers: an offer nobody waits for is declined for five minutes', () => {
   const { effects, writes } = decide(state(), [offers(offer('o1'))], moment());
