@@ -37,6 +37,8 @@ export interface EpochOptions {
   readonly suppressed: boolean;
   /** Stores what SUBSCRIBED says before any event goes on; false: another gateway leads. */
   readonly store: (event: SchedulerEvent) => Promise<boolean>;
+  /** Asks the lease, each time. */
+  readonly leads: () => boolean;
 }
 
 /** One subscription: its events out, its calls in. Nothing of it outlives its end. */
@@ -80,6 +82,10 @@ export class Epoch implements StreamListener {
   /** SUBSCRIBED was heard and stored. */
   get subscribed(): boolean {
     return this.#stage === 'flowing' && !this.#over;
+  }
+
+  get wanted(): boolean {
+    return !this.#over && this.#options.leads();
   }
 
   /** SUBSCRIBE was answered with a stream. */

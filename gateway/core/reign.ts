@@ -142,6 +142,7 @@ export class Reign {
       frameworkId: id,
       suppressed,
       store: (event) => this.#storeMaster(number, event),
+      leads: this.#options.leads,
     });
     this.#epoch = epoch;
     log.info({ frameworkId: id, epoch: number, suppressed }, 'subscribing to Mesos');

@@ -1,4 +1,4 @@
-import { Client, type Dispatcher, Pool } from 'undici';
+import { buildConnector, Client, type Dispatcher, Pool } from 'undici';
 import { encodeCall, mediaTypes } from '#proto/mesos/codec.ts';
 import { RecordReader } from '#proto/mesos/record-io.ts';
 import type { SchedulerCall } from '#proto/mesos/types.ts';
@@ -26,10 +26,13 @@ const streamIsOver: CallOutcome = {
   outcome: 'refused',
   message: 'the subscription of this call has ended',
 };
+/** Thrown before anything is sent. */
+const leadsNoMore = new Error('this gateway leads no more; nothing was sent');
 
 /** Where the calls of the present stream go. */
 interface Target {
   readonly streamId: string;
+  readonly listener: StreamListener;
   readonly path: string;
   readonly ordered: Dispatcher;
   readonly others: Dispatcher;
@@ -73,7 +76,7 @@ export class HttpMesos implements Mesos {
     let at = url;
     for (let redirects = 0; redirects <= mostRedirects; redirects++) {
       const client = new Client(at.origin, {
-        connect: { timeout: connectTimeoutMs },
+        connect: connectorFor(listener),
         headersTimeout: answerTimeoutMs,
         bodyTimeout: silenceMs,
       });
@@ -86,7 +89,7 @@ export class HttpMesos implements Mesos {
           continue;
         }
         const streamId = await streamIdOf(response, at);
-        this.#aim(streamId, at);
+        this.#aim(streamId, at, listener);
         return this.#listen(streamId, client, response, listener);
       } catch (error) {
         client.destroy().catch(ignoreClosed);
@@ -130,9 +133,9 @@ export class HttpMesos implements Mesos {
     return { streamId, close };
   }
 
-  #aim(streamId: string, at: URL): void {
+  #aim(streamId: string, at: URL, listener: StreamListener): void {
     const options = {
-      connect: { timeout: connectTimeoutMs },
+      connect: connectorFor(listener),
       headersTimeout: answerTimeoutMs,
       bodyTimeout: answerTimeoutMs,
       pipelining: 1,
@@ -141,6 +144,7 @@ export class HttpMesos implements Mesos {
     this.#ordered = Promise.resolve();
     this.#target = {
       streamId,
+      listener,
       path: at.pathname,
       ordered: new Client(at.origin, options),
       others: new Pool(at.origin, { ...options, connections: 2 }),
@@ -168,6 +172,7 @@ export class HttpMesos implements Mesos {
 
   async #send(target: Target, way: Dispatcher, call: Uint8Array): Promise<CallOutcome> {
     if (this.#target !== target) return streamIsOver;
+    if (!target.listener.wanted) return outcomeOfError(leadsNoMore);
     try {
       const response = await way.request({
         method: 'POST',
@@ -188,6 +193,21 @@ export class HttpMesos implements Mesos {
   }
 }
 
+/** Connecting may outlast the lease: it is asked once the connection stands, right before the call is written. */
+function connectorFor(listener: StreamListener): buildConnector.connector {
+  const connect = buildConnector({ timeout: connectTimeoutMs });
+  return (options, callback) =>
+    connect(options, (...connected) => {
+      const [error, socket] = connected;
+      if (error !== null || listener.wanted) {
+        callback(...connected);
+        return;
+      }
+      socket.destroy();
+      callback(leadsNoMore, null);
+    });
+}
+
 async function post(
   client: Client,
   url: URL,
@@ -197,6 +217,7 @@ async function post(
   try {
     return await client.request({ method: 'POST', path: url.pathname, headers, body });
   } catch (cause) {
+    if (cause === leadsNoMore) throw new SubscribeError(leadsNoMore.message, {}, { cause });
     throw new SubscribeError(`${url.origin} does not answer: ${why(cause)}`, {}, { cause });
   }
 }
@@ -240,6 +261,7 @@ function isLookup(code: unknown): boolean {
 }
 
 function outcomeOfError(error: unknown): CallOutcome {
+  if (error === leadsNoMore) return { outcome: 'refused', message: leadsNoMore.message };
   const { code, syscall } = (error ?? {}) as {
     readonly code?: unknown;
     readonly syscall?: unknown;

@@ -4,6 +4,8 @@ import { DreyError } from '#runtime/errors.ts';
 
 /** Who hears a stream of scheduler events. */
 export interface StreamListener {
+  /** Asked right before SUBSCRIBE and each call are sent: only who leads may send. */
+  readonly wanted: boolean;
   /** One event as Mesos sent it, in protobuf. */
   event(bytes: Uint8Array): void;
   /** Called once: cleanly ended by the master, or with the error that broke it. Not after `close`. */

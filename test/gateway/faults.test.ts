@@ -34,6 +34,29 @@ test('gateway: without contact to ZooKeeper it leaves Mesos by its own clock, an
   assert.ok(!c.master.heard.some(({ call }) => call.type === 'TEARDOWN'));
 });
 
+test('gateway: a lead that is lost while the master is being looked for sends no SUBSCRIBE', async (t) => {
+  const [c, ground] = await cluster(t);
+  let looks = 0;
+  let found = (): void => {};
+  const find = async () => {
+    looks += 1;
+    if (looks === 1) {
+      await new Promise<void>((resolve) => {
+        found = resolve;
+      });
+    }
+    return [c.master.origin];
+  };
+  const gateway = await c.gateway('g1', undefined, undefined, { find, close: async () => {} });
+  await until(() => looks === 1, soon('the master is looked for'));
+  ground.zookeeper.freeze(0);
+  await until(() => !gateway.status.leads, soon('the lead is lost by its own clock'));
+  found();
+  ground.zookeeper.thaw(0);
+  await c.subscribe(gateway);
+  assert.equal(c.master.heard.length, 1, 'only the SUBSCRIBE of the lead that came after it');
+});
+
 test('gateway: while NATS is away the subscription stands; calls and events pass again after it', async (t) => {
   const [c, ground] = await cluster(t);
   const gateway = await c.gateway('g1');

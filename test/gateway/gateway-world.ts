@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { silentMetrics } from '#gateway/core/surroundings.ts';
 import { type Gateway, startGateway } from '#gateway/core.ts';
-import { findMasters } from '#gateway/mesos/detect.ts';
+import { findMasters, type MasterFinder } from '#gateway/mesos/detect.ts';
 import { HttpMesos } from '#gateway/mesos/http.ts';
 import { clusterSettingsOf } from '#gateway/spec/cluster.ts';
 import { encodeCall } from '#proto/mesos/codec.ts';
@@ -80,11 +80,17 @@ export class TestCluster {
   }
 
   /** A gateway in this process, with connections of its own. */
-  async gateway(id: string, settings = plainSettings(), giveUpAfterMs?: number): Promise<Gateway> {
+  async gateway(
+    id: string,
+    settings = plainSettings(),
+    giveUpAfterMs?: number,
+    masters: MasterFinder = findMasters(this.master.origin, () =>
+      Promise.reject(new Error('unused')),
+    ),
+  ): Promise<Gateway> {
     const store = await connectTestStore(this.#ground);
     const servers = [this.#ground.nats.url];
     const bus = await connectBus({ servers, name: id, clock: systemClock });
-    const masters = findMasters(this.master.origin, () => Promise.reject(new Error('unused')));
     const mesos = new HttpMesos({ masters });
     const gateway = startGateway({
       store,

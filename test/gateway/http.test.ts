@@ -23,7 +23,7 @@ function mesosAt(master: string, credential?: { principal: string; secret: strin
   return new HttpMesos({ masters, credential });
 }
 
-const deaf = { event: () => {}, closed: () => {} };
+const deaf = { wanted: true, event: () => {}, closed: () => {} };
 
 test('mesos: events arrive as sent, a clean end and a cut are told apart', async (t) => {
   const master = await startFakeMaster();
@@ -32,6 +32,7 @@ test('mesos: events arrive as sent, a clean end and a cut are told apart', async
   const events: Uint8Array[] = [];
   const ends: (Error | undefined)[] = [];
   const listener = {
+    wanted: true,
     event: (bytes: Uint8Array) => events.push(Buffer.from(bytes)),
     closed: (error?: Error) => ends.push(error),
   };
@@ -74,7 +75,7 @@ test('mesos: a recorded stream of a real master is heard whole', async (t) => {
   await new Promise<void>((resolve, reject) => {
     const closed = (error?: Error) => (error === undefined ? resolve() : reject(error));
     const event = (bytes: Uint8Array) => heard.push(bytes.length);
-    mesos.subscribe(subscribe, { event, closed }).catch(reject);
+    mesos.subscribe(subscribe, { wanted: true, event, closed }).catch(reject);
   });
   assert.ok(chunks.length > 3);
   assert.equal(heard.length, chunks.length);
@@ -222,4 +223,43 @@ test('mesos: a call that finds no master listening is certainly not sent', async
   assert.equal(outcome.outcome, 'refused');
   stream.close();
   await mesos.close();
+});
+
+test('mesos: whoever leads no more sends neither SUBSCRIBE nor a call', async (t) => {
+  const master = await startFakeMaster();
+  const follower = await startFakeMaster();
+  t.after(() => Promise.all([master.stop(), follower.stop()]));
+  const listener = { ...deaf };
+  const find = async () => {
+    listener.wanted = false;
+    return [master.origin];
+  };
+  const late = new HttpMesos({ masters: { find, close: async () => {} } });
+  await assert.rejects(late.subscribe(subscribe, listener), /leads no more; nothing was sent/);
+  follower.answer = (_heard, response) => {
+    listener.wanted = false;
+    response.writeHead(307, { Location: `//127.0.0.1:${master.port}/api/v1/scheduler` }).end();
+    return true;
+  };
+  listener.wanted = true;
+  const redirected = mesosAt(follower.origin);
+  await assert.rejects(
+    redirected.subscribe(subscribe, listener),
+    /leads no more; nothing was sent/,
+  );
+  assert.equal(master.heard.length, 0);
+  listener.wanted = true;
+  const mesos = mesosAt(master.origin);
+  const stream = await mesos.subscribe(subscribe, listener);
+  listener.wanted = false;
+  for (const ordered of [true, false]) {
+    const { outcome, message } = await mesos.call(stream.streamId, call('REVIVE'), ordered);
+    assert.deepEqual(
+      [outcome, message],
+      ['refused', 'this gateway leads no more; nothing was sent'],
+    );
+  }
+  assert.equal(master.heard.length, 1);
+  stream.close();
+  await Promise.all([mesos, late, redirected].map((each) => each.close()));
 });

@@ -65,7 +65,13 @@ function epochThatTells(heard: { subject: string; data: Uint8Array }[]): Epoch {
     log: silentLog,
     metrics: silentMetrics,
   };
-  const options = { number: 1, frameworkId: 'f', suppressed: false, store: async () => true };
+  const options = {
+    number: 1,
+    frameworkId: 'f',
+    suppressed: false,
+    store: async () => true,
+    leads: () => true,
+  };
   return new Epoch(part, options);
 }
 

@@ -59,6 +59,7 @@ test('simulation found: OFFERS end the belief that Mesos is suppressed (seeds 30
     frameworkId: 'f',
     suppressed: true,
     store: async () => true,
+    leads: () => true,
   });
   epoch.opened({ streamId: 's', close: () => undefined });
   const hear = async (event: SchedulerEvent) => {
