@@ -22,7 +22,7 @@ export interface Reason {
   readonly why: string;
 }
 
-/** What a decision comes to: writes first (one transaction), then effects in order. */
+/** What a decision comes to: writes first (one transaction), then effects, begun in order and not waiting for each other. */
 export interface Decision<Effect> {
   readonly writes: readonly StoreOp[];
   readonly effects: readonly Effect[];

@@ -67,7 +67,7 @@ export class Deciding<State, Event, Effect> {
     }
   }
 
-  /** The writes stand: effects in order, the decision log, then the answers. */
+  /** The writes stand: effects begun in order and awaited together, the decision log, then the answers. */
   async conclude(
     batch: readonly Entry<Event>[],
     decision: Decision<Effect>,
@@ -75,9 +75,13 @@ export class Deciding<State, Event, Effect> {
   ): Promise<void> {
     const shown: string[] = [];
     const failures: unknown[] = [];
-    for (const effect of decision.effects) {
+    // One after the other a hundred acknowledgements would take a hundred round trips.
+    const performing = decision.effects.map((effect) => {
       const line = this.#definition.show(effect);
-      const failure = await this.#perform(effect, line);
+      return { line, done: this.#perform(effect, line) };
+    });
+    for (const { line, done } of performing) {
+      const failure = await done;
       if (failure !== undefined) failures.push(failure.error);
       if (line !== '') shown.push(failure === undefined ? line : `${line} (${failure.why})`);
     }
