@@ -118,7 +118,7 @@ class Standing implements Gateway {
   async #begin(): Promise<void> {
     const former = await this.#untilStore(async () => ({ at: await this.#book.read() }));
     const record = former?.at?.value;
-    if (record?.state === 'ended') this.#mayFollow = record.id;
+    if (record?.state === 'ended' && this.#part.joins !== true) this.#mayFollow = record.id;
     await this.#stand();
     this.#lookAgain();
   }

@@ -24,7 +24,7 @@ import { clusterSettingsOf, type Machine } from './spec/cluster.ts';
 import { type GatewaySettings, gatewaySettingsOf } from './spec/gateway.ts';
 import { keyWarnings } from './spec/keys.ts';
 
-const usage = 'node gateway/main.ts [--conf-dir DIR] [-Dkey=value …]';
+const usage = 'node gateway/main.ts [--join] [--conf-dir DIR] [-Dkey=value …]';
 const closeAfterMs = 5000;
 
 /** What must be closed, the latest first, whatever ends the process. */
@@ -32,7 +32,7 @@ type Closers = (() => Promise<unknown> | undefined)[];
 
 /** Runs one gateway until its cluster has ended or a signal comes; resolves to the exit code. */
 async function main(words: readonly string[], closers: Closers): Promise<number> {
-  const { confDir, options } = commandLine(words);
+  const { confDir, options, joins } = commandLine(words);
   const config = readConfiguration({ confDir, arguments: options, environment: process.env });
   const machine: Machine = { user: userInfo().username, hostname: hostname() };
   const settings = gatewaySettingsOf(config, machine, process.env);
@@ -50,7 +50,10 @@ async function main(words: readonly string[], closers: Closers): Promise<number>
   const full = withUris(configured, artifacts.urls);
   const stop = Promise.withResolvers<GatewayEnd>();
   onSignals(() => stop.resolve({ kind: 'stopped' }));
-  const running = run(config, settings, full, { mesos, log, closers, port: artifacts.port });
+  const running = run(config, settings, full, {
+    ...{ mesos, log, closers, joins },
+    port: artifacts.port,
+  });
   const end = await Promise.race([running, stop.promise]);
   if (end.kind === 'failed') throw end.error;
   log.info({}, end.kind === 'ended' ? 'the cluster has ended' : 'stepping down on a signal');
@@ -61,6 +64,8 @@ interface Surroundings {
   readonly mesos: HttpMesos;
   readonly log: Log;
   readonly closers: Closers;
+  /** The cluster was seen alive: it is joined, never begun anew. */
+  readonly joins: boolean;
   /** Of the artifact server. */
   readonly port: number;
 }
@@ -70,7 +75,7 @@ async function run(
   config: Configuration,
   settings: GatewaySettings,
   configured: ClusterSettings,
-  { mesos, log, closers, port }: Surroundings,
+  { mesos, log, closers, joins, port }: Surroundings,
 ): Promise<GatewayEnd> {
   const id = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
   const registry = createRegistry({ cluster: settings.cluster, gateway: id });
@@ -88,6 +93,7 @@ async function run(
     log,
     metrics: gatewayMetrics(registry),
     giveUpAfterMs: config.durationMs('drey.mesos.wait') ?? 30_000,
+    joins,
   });
   closers.push(() => gateway.stop());
   watchStatus(registry, () => gateway.status);
@@ -114,18 +120,21 @@ function readiness(gateway: Gateway): { readonly ready: boolean; readonly why: s
 function commandLine(words: readonly string[]): {
   readonly confDir: string | undefined;
   readonly options: readonly string[];
+  readonly joins: boolean;
 } {
   let confDir = process.env.FLINK_CONF_DIR;
+  let joins = false;
   const options: string[] = [];
   for (let at = 0; at < words.length; at++) {
     const word = words[at] ?? '';
-    if (word === '--conf-dir' || word === '--configDir') confDir = words[++at];
+    if (word === '--join') joins = true;
+    else if (word === '--conf-dir' || word === '--configDir') confDir = words[++at];
     else if (word.startsWith('--conf-dir=')) confDir = word.slice('--conf-dir='.length);
     else if (word === '-D') options.push(word, words[++at] ?? '');
     else if (word.startsWith('-D')) options.push(word);
     else throw new ConfigurationError(word, `is no option; the command is ${usage}`);
   }
-  return { confDir: confDir === '' ? undefined : confDir, options };
+  return { confDir: confDir === '' ? undefined : confDir, options, joins };
 }
 
 /** How masters are found in a ZooKeeper of their own. */

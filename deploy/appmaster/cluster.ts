@@ -66,9 +66,8 @@ export class Cluster {
     const watch = await this.#openWatch();
     this.#watch = watch;
     const earlier = await watch.read();
-    const unfinished = isEnding(earlier) && earlier?.state !== 'ended';
-    if (unfinished) {
-      this.#alive = true;
+    this.#alive = earlier !== undefined && earlier.state !== 'ended';
+    if (this.#ending) {
       say(
         'the cluster was ending when it was last stopped: finishing that, starting no JobManager',
       );
@@ -76,7 +75,8 @@ export class Cluster {
       // Where nobody leads yet our gateway is about to: the JobManager need not wait for it.
       this.#jobManager.start();
     }
-    startGateway(this.#options, (ready) => {
+    const joins = (): boolean => this.#alive;
+    startGateway(this.#options, joins, (ready) => {
       this.#gateway = ready;
     });
     for (let n = 1; n <= plan.functionProcesses; n++) startFunctions(this.#options, n);

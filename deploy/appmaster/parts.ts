@@ -15,16 +15,20 @@ export interface GatewayReady {
   readonly name: string;
 }
 
-/** Starts the gateway; one that cannot start at all ends everything, a later end only restarts it. */
+/**
+ * Starts the gateway; one that cannot start at all ends everything, a later end only restarts it. `joins`
+ * is asked at each start: whether the cluster was seen alive, and must not be begun anew once it has ended.
+ */
 export function startGateway(
   options: ClusterOptions,
+  joins: () => boolean,
   onReady: (ready: GatewayReady) => void,
 ): void {
   const ready = (line: Readonly<Record<string, unknown>>): void => {
     onReady({ name: String(line.name ?? '') });
     options.say(`gateway ready, health and metrics on port ${line.http}`);
   };
-  keep(options, 'gateway', ranks.gateway, () => gatewayCommand(options.effective), ready);
+  keep(options, 'gateway', ranks.gateway, () => gatewayCommand(options.effective, joins()), ready);
 }
 
 /** Starts one process with every function. */
@@ -94,10 +98,13 @@ function reasonOf(ended: Ended): string {
 }
 
 /** The gateway reads everything from the effective configuration: no value stands on its command line. */
-function gatewayCommand(effective: Effective): Command {
+function gatewayCommand(effective: Effective, joins: boolean): Command {
   return {
     file: process.execPath,
-    args: [join(root, 'gateway/main.ts'), '--conf-dir', effective.confDir],
+    args: [
+      ...[join(root, 'gateway/main.ts'), '--conf-dir', effective.confDir],
+      ...(joins ? ['--join'] : []),
+    ],
     env: { ...process.env, FLINK_CONF_DIR: effective.confDir },
     cwd: root,
   };

@@ -27,6 +27,8 @@ export interface GatewaySurroundings {
    * waiting cannot help. Undefined: it tries for ever, as one does that took over later.
    */
   readonly giveUpAfterMs?: number | undefined;
+  /** It belongs to a cluster that was seen alive: one that has ended meanwhile is not begun anew. */
+  readonly joins?: boolean;
 }
 
 /** What is counted; the levels are in `GatewayStatus`. */

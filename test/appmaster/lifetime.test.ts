@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { after, test } from 'node:test';
@@ -112,6 +112,8 @@ test('appmaster: what crashes is started again; a killed appmaster leaves nothin
   for (const name of everything) {
     assert.match(log, new RegExp(`${name} was ended by SIGKILL, starting it again in 1 s`));
   }
+  const gateway = readFileSync(`/proc/${pidsOf(log).get('gateway')}/cmdline`, 'utf8').split('\0');
+  assert.ok(gateway.includes('--join'), 'a gateway that is started again begins no new cluster');
   await appmaster.kill('SIGKILL');
   await until(() => leftoversOf(join(scratch, String(started))).length === 0, {
     deadlineMs: 10_000,

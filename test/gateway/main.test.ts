@@ -3,6 +3,9 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { frameworkRecord } from '#proto/records.ts';
+import { replaceOf } from '#runtime/store/ops.ts';
+import { readRecord } from '#runtime/store/records.ts';
 import { watchDrey } from '#test/world/drey.ts';
 import { startMesos } from '#test/world/mesos.ts';
 import { type Part, saysReady } from '#test/world/part.ts';
@@ -89,6 +92,28 @@ test('gateway: killed while it leads, its standby takes over with the same frame
       return !one.active && one;
     }, soon('the master notices'));
     assert.equal(left.id, before.id);
+  });
+});
+
+test('gateway: one that joins begins no new cluster where its own has ended', async () => {
+  await inWorld(async (world) => {
+    const mesos = await startMesos(world, { simulated: 1 });
+    const drey = await watchDrey('c', world.zookeeper.servers, world.nats.url);
+    world.atEnd(() => drey.close());
+    const first = await gateway(world, 'gateway-1', options(world, mesos.address, ['--join']));
+    const { id } = await drey.framework();
+    await first.stop();
+    const at = await readRecord(drey.store, drey.paths.framework, frameworkRecord);
+    assert.ok(at);
+    await drey.store.commit([replaceOf(at, { ...at.value, op: 'test', state: 'ended' })]);
+    const again = options(world, mesos.address, ['--join']);
+    const { code, says } = await failing(world, 'gateway-2', again);
+    assert.equal(code, 0);
+    assert.match(says, /the cluster has ended/);
+    const record = await drey.framework();
+    assert.deepEqual([record.id, record.state], [id, 'ended']);
+    await gateway(world, 'gateway-3', options(world, mesos.address));
+    assert.notEqual((await drey.framework()).id, id, 'a fresh start begins the next cluster');
   });
 });
 
