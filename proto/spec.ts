@@ -64,7 +64,7 @@ export const clusterSettings = z.looseObject({
     launchTimeoutMs: z.number().positive(),
     /** Without the driver: an unreachable worker is replaced after so long. */
     unreachableGraceMs: z.number().positive(),
-    /** A KILL is repeated after so long until the task has ended. */
+    /** A KILL is repeated after so long until the task has ended; doubled up to a minute. */
     killRepeatMs: z.number().positive(),
     /** How long an agent is avoided after its first failed launch; doubled up to ten minutes. */
     agentPenaltyMs: z.number().min(0),

@@ -34,6 +34,9 @@ type Certain = { readonly spoke?: number; readonly confirmed?: boolean };
 /** How long an ended worker's record stays at least, so that its end is counted before it is forgotten. */
 const forgetAfterMs = 2000;
 
+/** The pause between KILLs doubles up to this: an agent that comes back is rid of the task within it. */
+const killPauseMaxMs = 60_000;
+
 /** Index nodes are created and removed, never set. */
 const indexVersion = 0;
 
@@ -82,9 +85,14 @@ export function killed(worker: WorkerRecord, why: string, ground: LettingGo): Le
   const { framework, settings, moment } = ground;
   const now = mayKill(framework);
   const kills = (worker.kills ?? 0) + (now ? 1 : 0);
-  const due = moment.now + settings.failures.killRepeatMs;
+  const due = moment.now + killPauseMs(kills, settings.failures.killRepeatMs);
   const next = patched(worker, { state: 'stopping', kills, due, why }, moment);
   return { next, kills: now ? [taskOf(next)] : [] };
+}
+
+function killPauseMs(kills: number, firstMs: number): number {
+  const doubled = firstMs * 2 ** Math.max(0, kills - 1);
+  return Math.max(firstMs, Math.min(killPauseMaxMs, doubled));
 }
 
 /** KILL of these tasks; nothing where there are none. */

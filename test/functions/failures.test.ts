@@ -49,7 +49,7 @@ test('failures: a KILL is repeated until the task has ended', () => {
   const { writes, effects } = decide(failures({ workers: [one] }), [tick()], moment());
   assert.deepEqual(
     [written(writes, one.path).kills, written(writes, one.path).due],
-    [3, now + 5000],
+    [3, now + 20_000],
   );
   assert.deepEqual(
     effects.map((effect) => effect.kind),
