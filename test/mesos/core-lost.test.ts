@@ -215,6 +215,48 @@ test('mesos: a master says nothing of agents that its registry knows and that ar
   assert.deepEqual([ask('t', 'old-S0'), ask('t'), ask('t', 'no-such-agent')], [0, 0, 1]);
 });
 
+test('mesos: agents of the registry that do not come back in time are unreachable, and FAILURE tells it', () => {
+  const rig = new Rig({ recoveredAgents: ['old-S0'], agentReregisterTimeoutMs: 20_000 });
+  const stream = rig.subscribe(partitionAware);
+  const ask = (agentId?: string): readonly string[] => {
+    const before = rig.updates(stream).length;
+    const agent_id = agentId === undefined ? undefined : { value: agentId };
+    const tasks = [{ task_id: { value: 't' }, agent_id }];
+    rig.call(stream, { type: 'RECONCILE', reconcile: { tasks } });
+    return rig
+      .updates(stream)
+      .slice(before)
+      .map(({ state, message }) => `${state} ${message}`);
+  };
+  const failures = (): readonly (string | undefined)[] =>
+    stream.events.flatMap(({ event }) =>
+      event.type === 'FAILURE' ? [event.failure?.agent_id?.value] : [],
+    );
+  rig.advance(19_900, 100);
+  assert.deepEqual([ask('old-S0'), failures()], [[], []]);
+  rig.advance(200, 100);
+  assert.deepEqual(failures(), ['old-S0']);
+  assert.equal(rig.updates(stream).length, 0, 'nobody knows what ran there');
+  assert.deepEqual(ask('old-S0'), ['TASK_UNREACHABLE Reconciliation: Task is unreachable']);
+  assert.deepEqual(ask(), ['TASK_UNKNOWN Reconciliation: Task is unknown']);
+  rig.advance(30_000, 1000);
+  assert.deepEqual(failures(), ['old-S0'], 'told once');
+});
+
+test('mesos: the task of an agent that comes back after that is told to run', () => {
+  const old = new Rig();
+  const agent = old.addAgent();
+  const before = old.subscribe(partitionAware);
+  running(old, before, 't0');
+  const rig = new Rig({ masterId: 'N', recoveredAgents: [agent.simulated.agent.agentId ?? ''] });
+  rig.agents.push(agent);
+  const stream = rig.subscribe({ ...partitionAware, id: { value: before.frameworkId } });
+  rig.advance(600_000, 5000);
+  rig.connect(agent);
+  assert.equal(rig.master.unreachable.size, 0);
+  assert.equal(last(rig, stream, 't0').state, 'TASK_RUNNING');
+});
+
 test('mesos: a new master adopts the tasks of agents that come back to it, without a word', () => {
   const old = new Rig();
   const agent = old.addAgent();

@@ -21,6 +21,8 @@ const options = {
   'allocation-interval': { type: 'string' },
   'agent-ping-timeout': { type: 'string' },
   'max-agent-ping-timeouts': { type: 'string' },
+  /** How long agents of the registry may take to come back. */
+  'agent-reregister-timeout': { type: 'string' },
   'offer-timeout': { type: 'string' },
   /** `zk://host:port/path`: takes part in the election of a leading master. */
   zk: { type: 'string' },
@@ -93,6 +95,7 @@ function masterOptions(
     maxAgentPingTimeouts: numberFlag(values, 'max-agent-ping-timeouts', 5),
     offerTimeoutMs: offerTimeoutMs === 0 ? undefined : offerTimeoutMs,
     recoveredAgents,
+    agentReregisterTimeoutMs: seconds('agent-reregister-timeout', 600),
   };
 }
 

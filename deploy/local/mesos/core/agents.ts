@@ -4,7 +4,7 @@ import { addTask, rescind, sendToAgent } from './ledger.ts';
 import type { AgentMessage, AgentRegistration, ReportedTask } from './protocol.ts';
 import { fromMesos, minus, nothing, plus, type Resources, scalarsOf } from './resources.ts';
 import type { Agent, Framework, Step, Task } from './state.ts';
-import { isTerminal, taskKey } from './state.ts';
+import { isTerminal, reregisterDeadline, taskKey } from './state.ts';
 import { remember, tell } from './status.ts';
 import { loseTasks, updateFromAgent } from './tasks.ts';
 
@@ -60,6 +60,21 @@ export function watchAgents(step: Step): void {
   }
 }
 
+/**
+ * Agents of the registry that did not come back in time after a master failover are unreachable: what ran on them
+ * is not known here, so that frameworks hear FAILURE and no update (`Master::recoveredSlavesTimeout`).
+ */
+export function giveUpRecovered(step: Step): void {
+  const { state, now } = step;
+  const deadline = reregisterDeadline(state);
+  if (deadline === undefined || now < deadline) return;
+  for (const id of state.recovered) {
+    state.unreachable.set(id, now * 1_000_000);
+    tellFailure(step, id);
+  }
+  state.recovered.clear();
+}
+
 function giveUp(step: Step, agent: Agent): void {
   const unreachableSince = step.now * 1_000_000;
   step.state.unreachable.set(agent.id, unreachableSince);
@@ -83,15 +98,21 @@ function removeAgent(
   rescindOffers(step, agent);
   for (const framework of state.frameworks.values()) {
     for (const byAgent of framework.filters.values()) byAgent.delete(agent.id);
-    if (framework.stream === undefined) continue;
-    const event = { type: 'FAILURE', failure: { agent_id: { value: agent.id } } } as const;
-    step.out.push({ kind: 'event', streamId: framework.stream.id, event });
   }
+  tellFailure(step, agent.id);
   state.agents.delete(agent.id);
   state.whole = minus(state.whole, scalarsOf(agent.total));
   if (agent.connection === undefined) return;
   state.connections.delete(agent.connection);
   step.out.push({ kind: 'close-agent', connection: agent.connection });
+}
+
+/** FAILURE of an agent, to every scheduler that is connected. */
+function tellFailure(step: Step, agentId: string): void {
+  const event = { type: 'FAILURE', failure: { agent_id: { value: agentId } } } as const;
+  for (const { stream } of step.state.frameworks.values()) {
+    if (stream !== undefined) step.out.push({ kind: 'event', streamId: stream.id, event });
+  }
 }
 
 function rescindOffers(step: Step, agent: Agent): void {
@@ -225,7 +246,7 @@ function adopt(step: Step, agent: Agent, reported: ReportedTask, wasUnreachable:
   task.status = reported.status;
   task.released = isTerminal(task.state);
   addTask(framework, agent, task);
-  if (!wasUnreachable || lost === undefined || isTerminal(task.state)) return;
+  if (!wasUnreachable || isTerminal(task.state)) return;
   remember(task, tellBack(step, framework, task));
 }
 

@@ -28,6 +28,8 @@ export interface MasterOptions {
    * nothing is said about what may run on them.
    */
   readonly recoveredAgents: readonly string[];
+  /** After so long they are unreachable: `--agent_reregister_timeout`; default 10 min, as in Mesos. */
+  readonly agentReregisterTimeoutMs?: number;
 }
 
 /** What happens to a master. Every input carries the time at which it happens. */
@@ -184,6 +186,14 @@ export function createMaster(options: MasterOptions, now: number): MasterState {
     nextAllocation: now + options.allocationIntervalMs,
     history: createHistory(),
   };
+}
+
+const defaultReregisterTimeoutMs = 600_000;
+
+/** When agents of the registry that have not come back are given up; undefined: all are back. */
+export function reregisterDeadline(state: MasterState): number | undefined {
+  if (state.recovered.size === 0) return undefined;
+  return state.startedAt + (state.options.agentReregisterTimeoutMs ?? defaultReregisterTimeoutMs);
 }
 
 /** Names one task over all frameworks; ids hold no control characters. */

@@ -1,9 +1,15 @@
-import { agentDisconnected, agentMessage, watchAgents } from './agents.ts';
+import { agentDisconnected, agentMessage, giveUpRecovered, watchAgents } from './agents.ts';
 import { allocate } from './allocate.ts';
 import { handleCall } from './calls.ts';
 import { removeFramework, streamLost } from './frameworks.ts';
 import { rescind } from './ledger.ts';
-import type { MasterInput, MasterOutput, MasterState, Step } from './state.ts';
+import {
+  type MasterInput,
+  type MasterOutput,
+  type MasterState,
+  reregisterDeadline,
+  type Step,
+} from './state.ts';
 
 /**
  * The whole master as one function: what happens goes in with its time, what the master does comes
@@ -36,7 +42,7 @@ export function step(state: MasterState, input: MasterInput): readonly MasterOut
 
 /** When the next tick has something to do, at the latest. */
 export function nextTick(state: MasterState): number {
-  let next = state.nextAllocation;
+  let next = Math.min(state.nextAllocation, reregisterDeadline(state) ?? state.nextAllocation);
   for (const framework of state.frameworks.values()) {
     next = Math.min(next, framework.stream?.nextHeartbeat ?? framework.removeAt ?? next);
   }
@@ -61,6 +67,7 @@ function tick(work: Step): void {
     }
   }
   watchAgents(work);
+  giveUpRecovered(work);
   rescindOldOffers(work);
   if (now < state.nextAllocation) return;
   state.nextAllocation = now + state.options.allocationIntervalMs;
