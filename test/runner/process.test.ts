@@ -29,6 +29,8 @@ test('health: a process tells that it lives, whether it can work, and its figure
   assert.match(text, /drey_events_handled_total\{function="offers",cluster="c"\} 3/);
   assert.match(text, /drey_events_set_aside_total\{function="offers",cluster="c"\} 1/);
   assert.match(text, /drey_waiting\{cluster="c"\} 7/);
+  assert.match(text, /nodejs_eventloop_lag_seconds\{/);
+  assert.doesNotMatch(text, /lag_p99/, 'what would wake an idle process is left out');
   await assert.rejects(
     serveHealth({ ...options, port: health.port, ready }),
     (error: Error) =>
