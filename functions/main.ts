@@ -5,7 +5,7 @@ import type { Subscription } from '#runtime/bus/bus.ts';
 import { connectBus } from '#runtime/bus/nats.ts';
 import { systemClock } from '#runtime/clock.ts';
 import type { Configuration } from '#runtime/config/configuration.ts';
-import { clusterOf, natsOf, zookeeperOf } from '#runtime/config/connections.ts';
+import { clusterOf, natsOf, streamReplicasOf, zookeeperOf } from '#runtime/config/connections.ts';
 import { readConfiguration } from '#runtime/config/read.ts';
 import { ConfigurationError, DreyError } from '#runtime/errors.ts';
 import { serveHealth } from '#runtime/http.ts';
@@ -95,7 +95,7 @@ async function connect(
     ...(auth === undefined ? {} : { auth: { scheme: 'digest', credential: auth } }),
   });
   for (const folder of recordFolders(paths)) await store.ensure(folder);
-  await ensureStreams(bus, subjects);
+  await ensureStreams(bus, subjects, streamReplicasOf(config));
   return { subjects, paths, store, bus, clock, log };
 }
 

@@ -5,13 +5,14 @@ const day = 24 * 3600 * 1000;
 const mebibyte = 1024 * 1024;
 
 /** The two streams of a cluster: commands until they are applied, decisions up to a size and an age. */
-export async function ensureStreams(bus: Bus, subjects: Subjects): Promise<void> {
+export async function ensureStreams(bus: Bus, subjects: Subjects, replicas = 1): Promise<void> {
   await bus.ensureStream({
     name: subjects.adminStream,
     subjects: [subjects.everyAdmin],
     retention: 'workqueue',
     maxBytes: 16 * mebibyte,
     maxAgeMs: 7 * day,
+    replicas,
   });
   await bus.ensureStream({
     name: subjects.decisionStream,
@@ -19,5 +20,6 @@ export async function ensureStreams(bus: Bus, subjects: Subjects): Promise<void>
     retention: 'limits',
     maxBytes: 64 * mebibyte,
     maxAgeMs: 7 * day,
+    replicas,
   });
 }

@@ -42,6 +42,7 @@ const dreyKeys = [
   'drey.zookeeper.auth',
   'drey.zookeeper.session-timeout',
   'drey.nats.servers',
+  'drey.nats.replicas',
   'drey.nats.user',
   'drey.nats.password',
   'drey.nats.token',

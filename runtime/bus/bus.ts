@@ -50,6 +50,8 @@ export interface StreamOptions {
   readonly retention: 'workqueue' | 'limits';
   readonly maxBytes: number;
   readonly maxAgeMs: number;
+  /** On how many servers it is kept; 1 unless said. More than one needs a cluster of servers. */
+  readonly replicas?: number;
 }
 
 /** The message bus as the rest of drey sees it; never the truth, any message may be lost, doubled or late. */

@@ -143,6 +143,7 @@ function streamConfig(options: StreamOptions) {
     subjects: options.subjects,
     retention: options.retention,
     storage: 'file',
+    num_replicas: options.replicas ?? 1,
     max_bytes: options.maxBytes,
     max_age: options.maxAgeMs * nanosPerMs,
     duplicate_window:

@@ -76,6 +76,11 @@ function recordRoot(config: Configuration): string {
   return path;
 }
 
+/** On how many servers of a NATS cluster each stream is kept. @throws ConfigurationError */
+export function streamReplicasOf(config: Configuration): number {
+  return config.int('drey.nats.replicas', { min: 1, max: 5 }) ?? 1;
+}
+
 /** How NATS is reached. @throws ConfigurationError */
 export function natsOf(config: Configuration): NatsSettings {
   const servers = config.list('drey.nats.servers', ',');
