@@ -27,6 +27,8 @@ export interface MesosOptions {
   readonly simulated?: number;
   /** Resources of each agent; real agents get free ports of their own besides. */
   readonly resources?: string;
+  /** Further flags of the master, `--name=value`. */
+  readonly flags?: readonly string[];
 }
 
 const task = z.looseObject({ id: z.string(), state: z.string(), slave_id: z.string() });
@@ -70,6 +72,7 @@ export type History = z.infer<typeof history>;
 /** Starts a master and its agents; resolves when all agents are registered. */
 export async function startMesos(world: World, options: MesosOptions = {}): Promise<Mesos> {
   const { agents: count = 0, simulated = 0, resources = 'cpus:8;mem:8192;disk:10000' } = options;
+  const { flags = [] } = options;
   const port = await freePort();
   const address = `127.0.0.1:${port}`;
   const run = (name: string, args: readonly string[]): Promise<Part> =>
@@ -80,7 +83,10 @@ export async function startMesos(world: World, options: MesosOptions = {}): Prom
       cwd: world.dir,
       ready: saysReady,
     });
-  const master = await run('mesos-master', masterArguments(port, simulated, resources));
+  const master = await run('mesos-master', [
+    ...masterArguments(port, simulated, resources),
+    ...flags,
+  ]);
   const agents: Part[] = [];
   for (let n = 1; n <= count; n++) {
     agents.push(

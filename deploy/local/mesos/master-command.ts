@@ -11,6 +11,7 @@ import type { MasterOptions } from './core/state.ts';
 import { type Leader, serveMaster } from './http.ts';
 import { RunningMaster } from './running-master.ts';
 import { SimulatedAgents } from './simulation.ts';
+import { Transcript } from './transcript.ts';
 import { announce, numberFlag, stopFailed, textFlag } from './usage.ts';
 import { Contender, parseZooKeeper } from './zookeeper.ts';
 
@@ -28,6 +29,8 @@ const options = {
   zk: { type: 'string' },
   /** A file that keeps which agents are known, so that a restart tells them from strangers. */
   registry: { type: 'string' },
+  /** A file that keeps what schedulers said and were told. */
+  transcript: { type: 'string' },
   'simulate-agents': { type: 'string' },
   'simulate-resources': { type: 'string' },
   'simulate-attributes': { type: 'string' },
@@ -49,7 +52,9 @@ export async function masterCommand(args: string[]): Promise<void> {
   const address = { ip, port: numberFlag(values, 'port', 5050) };
   const { server, port } = await serveMaster(address, (port) => {
     const known = masterOptions(values, ip, port, knownAgents(registry));
-    const master = new RunningMaster(known, (agents) => keep(registry, agents));
+    const transcript =
+      values.transcript === undefined ? undefined : new Transcript(values.transcript);
+    const master = new RunningMaster(known, (agents) => keep(registry, agents), transcript);
     running = master;
     return { master, leader };
   });

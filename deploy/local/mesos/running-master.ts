@@ -11,6 +11,7 @@ import {
 } from './core/state.ts';
 import { nextTick, step } from './core/step.ts';
 import { Link } from './link.ts';
+import type { Transcript } from './transcript.ts';
 
 /** Where the events of one subscription go. */
 export interface EventStream {
@@ -39,6 +40,7 @@ export class RunningMaster {
   readonly #agents = new Map<string, AgentEnd>();
   readonly #timer: NodeJS.Timeout;
   readonly #registryChanged: (agents: readonly string[]) => void;
+  readonly #transcript: Transcript | undefined;
   #registered = 0;
   #connections = 0;
 
@@ -46,8 +48,10 @@ export class RunningMaster {
   constructor(
     options: MasterOptions,
     registryChanged: (agents: readonly string[]) => void = () => {},
+    transcript?: Transcript,
   ) {
     this.#registryChanged = registryChanged;
+    this.#transcript = transcript;
     this.state = createMaster(options, Date.now());
     const tickMs = Math.max(1, Math.min(longestTickMs, options.allocationIntervalMs / 2));
     this.#timer = setInterval(() => this.#tick(), tickMs);
@@ -59,6 +63,8 @@ export class RunningMaster {
     const input = { kind: 'call', now: Date.now(), call, streamId, newStreamId } as const;
     const outputs = step(this.state, input);
     const answer = answerOf(outputs);
+    const subscribes = stream !== undefined && answer.status === 200;
+    this.#transcript?.call(subscribes ? newStreamId : streamId, call, answer.status);
     if (stream !== undefined && answer.status === 200) {
       stream.open(newStreamId);
       this.#streams.set(newStreamId, stream);
@@ -140,6 +146,7 @@ export class RunningMaster {
           break;
         case 'event':
           this.#streams.get(output.streamId)?.event(output.event);
+          this.#transcript?.event(output.streamId, output.event);
           break;
         case 'close': {
           const stream = this.#streams.get(output.streamId);
