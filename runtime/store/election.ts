@@ -29,8 +29,8 @@ export interface Candidate {
 /**
  * Stands for election: the lowest node of the folder leads, each candidate watches the one before
  * it. Resolves after the first try to enter; where that failed for want of a connection, it is tried
- * again for as long as it takes.
- * @throws StoreRefusedError the folder or the node may not be made.
+ * again for as long as it takes, whatever the store says then.
+ * @throws StoreRefusedError the first try: the folder or the node may not be made.
  */
 export async function elect(options: ElectionOptions): Promise<Candidate> {
   const standing = new Standing(options);
@@ -49,7 +49,8 @@ class Standing implements Candidate {
   /** The one node that is watched now: our own while we lead, else the one before it. */
   #watched: string | undefined;
   #leading = false;
-  #entered = false;
+  /** Until `elect` has resolved: what needs a person is thrown to its caller. */
+  #starting = true;
   #resignation: Promise<void> | undefined;
   /** Counts expiries: what was begun in one session must not end in the next. */
   #sessions = 0;
@@ -68,9 +69,13 @@ class Standing implements Candidate {
     return this.#leading && this.#leaseLeftMs > 0;
   }
 
-  start(): Promise<void> {
+  async start(): Promise<void> {
     this.#stopListening = this.#store.onSession((state) => this.#onSession(state));
-    return this.#look();
+    try {
+      await this.#look();
+    } finally {
+      this.#starting = false;
+    }
   }
 
   resign(): Promise<void> {
@@ -118,7 +123,7 @@ class Standing implements Candidate {
         await this.#step();
       } catch (error) {
         if (!(error instanceof DreyError)) throw error;
-        if (error.remedy === 'give-up' && !this.#entered) {
+        if (error.remedy === 'give-up' && this.#starting) {
           this.#stopListening?.();
           throw error;
         }
@@ -156,7 +161,6 @@ class Standing implements Candidate {
     const { path, data } = this.#options;
     await this.#store.ensure(path);
     const own = await this.#store.createEphemeralSequential(`${path}/${prefix}`, data);
-    this.#entered = true;
     if (session !== this.#sessions) {
       this.#due = true;
       return undefined;
@@ -259,6 +263,6 @@ class Standing implements Candidate {
   }
 
   #tell(message: string, error: DreyError): void {
-    this.#options.log?.warn({ path: this.#options.path, code: error.code }, message);
+    this.#options.log?.warn({ path: this.#options.path, error }, message);
   }
 }

@@ -51,7 +51,7 @@ for (const version of versions) {
     const asked = () => client.request('nobody', bytes(''), { timeoutMs: 10_000 });
     const begin = performance.now();
     await assert.rejects(asked, NoResponderError);
-    assert.ok(performance.now() - begin < 1000);
+    assert.ok(performance.now() - begin < 5000, 'it did not wait for its deadline');
     client.subscribe('silent', undefined, () => {});
     await assert.rejects(
       client.request('silent', bytes(''), { timeoutMs: 200 }),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, before, type TestContext, test } from 'node:test';
 import { systemClock } from '#runtime/clock.ts';
-import { StoreUnavailableError } from '#runtime/errors.ts';
+import { StoreRefusedError, StoreUnavailableError } from '#runtime/errors.ts';
 import { type Candidate, elect } from '#runtime/store/election.ts';
 import type { Store } from '#runtime/store/store.ts';
 import { startRelay } from '#test/world/relay.ts';
@@ -96,9 +96,9 @@ test('election: a leader that hears nothing steps down before its session can en
   const began = Date.now();
   await until(() => !a.candidate.leads, { deadlineMs: sessionTimeoutMs, what: 'a steps down' });
   const tookMs = Date.now() - began;
-  await until(() => a.told.includes('lose'), { deadlineMs: 500, what: 'a is told' });
+  await until(() => a.told.includes('lose'), { deadlineMs: 5000, what: 'a is told' });
   world.thaw(0);
-  assert.ok(tookMs <= (sessionTimeoutMs * 2) / 3 + 300, `after ${tookMs} ms`);
+  assert.ok(tookMs < sessionTimeoutMs, `after ${tookMs} ms`);
   await until(() => a.candidate.leads || b.candidate.leads, {
     deadlineMs: 4 * sessionTimeoutMs,
     what: 'one leads again',
@@ -134,6 +134,34 @@ test('election: a leader that is cut off is replaced only after it has stepped d
   assert.deepEqual(a.told, ['lead', 'lose']);
   await b.candidate.resign();
   await leads(a, 'a leads again');
+});
+
+test('election: a folder that is closed to us at a later try is said and tried again', async (t) => {
+  const path = nextFolder();
+  const owner = await open(world.servers, { auth: { scheme: 'digest', credential: 'a:b' } });
+  await owner.ensure(path);
+  await owner.close();
+  const store = await open(world.servers);
+  await world.kill(0);
+  await reaches(store, 'suspended');
+  const warned: unknown[] = [];
+  const candidate = await elect({
+    store,
+    clock: systemClock,
+    path,
+    data: 'a',
+    onLead: () => {},
+    onLose: () => {},
+    log: { info: () => {}, warn: (facts) => warned.push('error' in facts && facts.error) },
+  });
+  t.after(async () => {
+    await candidate.resign();
+    await store.close();
+  });
+  await world.restart(0);
+  await until(() => warned.length >= 2, { deadlineMs: 30_000, what: 'it is tried again' });
+  assert.ok(warned.every((error) => error instanceof StoreRefusedError));
+  assert.equal(candidate.leads, false);
 });
 
 test('election: a short loss of the connection does not end the lead', async (t) => {
