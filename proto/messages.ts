@@ -37,6 +37,9 @@ export const tickMessage = z.object({
 });
 export type TickMessage = z.infer<typeof tickMessage>;
 
+/** `event.lapsed`: offers that the gateway has declined because nobody used them in time. */
+export const lapsedMessage = z.object({ offers: z.array(z.string()) });
+
 /** `changed.<kind>.<id>`: a hint that a record was changed. */
 export const changedMessage = z.object({
   id: recordId,

@@ -1,6 +1,8 @@
 /** Every subject of one cluster, `drey.<cluster>.…`; the one place where they are spelled. */
 export interface Subjects {
   readonly offers: string;
+  /** Offers that nobody used in time: no ACCEPT that names one was sent, or ever will be. */
+  readonly lapsed: string;
   update(taskId: string): string;
   readonly everyUpdate: string;
   readonly failure: string;
@@ -83,6 +85,7 @@ export function subjectsOf(cluster: string): Subjects {
   const base = `drey.${cluster}`;
   return {
     offers: `${base}.event.offers`,
+    lapsed: `${base}.event.lapsed`,
     update: (taskId) => `${base}.event.update.${token(taskId)}`,
     everyUpdate: `${base}.event.update.*`,
     failure: `${base}.event.failure`,

@@ -7,7 +7,7 @@ import type {
 } from '#proto/records.ts';
 import type { ClusterSettings, SpecRecord } from '#proto/spec.ts';
 import type { Decision, Moment, Reason } from '#runtime/function.ts';
-import { createOf, replaceOf, type Versioned } from '#runtime/store/ops.ts';
+import type { Versioned } from '#runtime/store/ops.ts';
 import type { StoreOp } from '#runtime/store/store.ts';
 import type { Effect, TaskName } from '../shared/effect.ts';
 import type { Heard } from '../shared/heard.ts';
@@ -17,10 +17,12 @@ import {
   killed,
   mayKill,
   patched,
+  takenBack,
   taskOf,
   workerChanged,
   workerWrites,
 } from '../shared/worker.ts';
+import { failedLaunches, isFailure } from './rules/launches.ts';
 
 export interface FailuresState {
   readonly paths: RecordPaths;
@@ -29,19 +31,14 @@ export interface FailuresState {
   readonly launches: Versioned<LaunchesRecord> | undefined;
   /** Records of the agents on which the loaded workers were. */
   readonly agents: ReadonlyMap<string, Versioned<AgentRecord>>;
-  /** Workers whose deadline has passed, and workers that are told to have ended. */
+  /** Workers whose deadline has passed, that are told to have ended, or whose offers may have lapsed. */
   readonly workers: readonly Versioned<WorkerRecord>[];
 }
 
-const minuteMs = 60_000;
-/** An agent is avoided for at most so long; after so long without a failure it counts from one again. */
-const penaltyMaxMs = 600_000;
 /** An ended worker whose end nobody has confirmed yet is looked at again after so long. */
 const confirmAgainMs = 5000;
 /** A status of an ended worker is not waited for longer: Mesos repeats it, and a task without a record is acknowledged. */
 const acknowledgeMaxMs = 60_000;
-/** A worker that ends by itself so soon after TASK_RUNNING never worked. */
-const earlyEndMs = 20_000;
 /** A worker that Mesos should have spoken of is asked about again after so long. */
 const askAgainMs = 30_000;
 
@@ -58,13 +55,15 @@ interface Ground {
   readonly state: FailuresState;
   readonly settings: ClusterSettings;
   readonly framework: FrameworkRecord;
+  /** Offers that nobody used in time. */
+  readonly lapsed: ReadonlySet<string>;
   readonly moment: Moment;
 }
 
 /** What follows when a deadline has passed, and what failed launches cost. */
 export function decide(
   state: FailuresState,
-  _events: readonly Heard[],
+  events: readonly Heard[],
   moment: Moment,
 ): Decision<Effect> {
   const { framework, spec } = state;
@@ -73,9 +72,14 @@ export function decide(
   }
   const draft: Draft = { writes: [], effects: [], reasons: [], kills: [], asks: [], failed: [] };
   const settings = spec.value.configured;
-  const ground: Ground = { state, settings, framework: framework.value, moment };
+  const lapsed = new Set(
+    events.flatMap((event) => (event.kind === 'lapsed' ? event.offerIds : [])),
+  );
+  const ground: Ground = { state, settings, framework: framework.value, lapsed, moment };
   for (const read of state.workers) look(ground, draft, read);
-  count(ground, draft);
+  const failed = failedLaunches(ground, draft.failed);
+  draft.writes.push(...failed.writes);
+  draft.reasons.push(...failed.reasons);
   const { id, epoch } = framework.value;
   const calls: Effect[] = [
     ...killEffects(framework.value, draft.kills),
@@ -90,6 +94,10 @@ function look(ground: Ground, draft: Draft, read: Versioned<WorkerRecord>): void
   const worker = read.value;
   const { moment } = ground;
   if (worker.state === 'ended' && isFailure(worker)) draft.failed.push(worker);
+  if (neverSent(ground, worker)) {
+    takeBack(ground, draft, read);
+    return;
+  }
   if (worker.due === undefined || worker.due > moment.now) return;
   switch (worker.state) {
     case 'launching':
@@ -107,6 +115,19 @@ function look(ground: Ground, draft: Draft, read: Versioned<WorkerRecord>): void
     default:
       write(ground, draft, read, patched(worker, { due: undefined, why: worker.why }, moment));
   }
+}
+
+/** Only an offer that is held can be accepted: of a lapsed one no ACCEPT was sent, nor will be. */
+function neverSent({ lapsed }: Ground, { state, status, launch }: WorkerRecord): boolean {
+  if (state !== 'launching' || status !== undefined || launch === undefined) return false;
+  return launch.offerIds.some((id) => lapsed.has(id));
+}
+
+function takeBack(ground: Ground, draft: Draft, read: Versioned<WorkerRecord>): void {
+  const why = 'its offers lapsed before an ACCEPT came';
+  const next = takenBack(read.value, why, ground.moment);
+  draft.reasons.push({ about: next.id, why: next.why });
+  write(ground, draft, read, next);
 }
 
 function ask(ground: Ground, draft: Draft, read: Versioned<WorkerRecord>, why: string): void {
@@ -168,97 +189,4 @@ function write(
 ): void {
   draft.writes.push(...workerWrites(read, next, ground.state.paths));
   if (next.state !== read.value.state) draft.effects.push(workerChanged(next));
-}
-
-/**
- * A launch failed when the worker ended by itself before it ran, or right after: a command that
- * cannot work is TASK_RUNNING before it is TASK_FAILED. What was withdrawn is nobody's fault.
- */
-function isFailure(worker: WorkerRecord): boolean {
-  const { times, launch, status } = worker;
-  if (launch === undefined || times.stopping !== undefined || status === undefined) return false;
-  if (!broke.has(status.state) || faultless.has(status.reason ?? '')) return false;
-  return times.running === undefined || (times.ended ?? 0) - times.running < earlyEndMs;
-}
-
-/** States in which a task ends by itself. */
-const broke = new Set(['TASK_FAILED', 'TASK_FINISHED', 'TASK_ERROR', 'TASK_LOST', 'TASK_DROPPED']);
-
-const faultless = new Set([
-  'REASON_INVALID_OFFERS',
-  'REASON_RECONCILIATION',
-  'REASON_AGENT_DISCONNECTED',
-  'REASON_AGENT_REMOVED',
-  'REASON_AGENT_DRAINING',
-  'REASON_MASTER_DISCONNECTED',
-]);
-
-/** Counts each failed launch once, pauses launches above the rate, and avoids the agents. */
-function count(ground: Ground, draft: Draft): void {
-  const { state, settings, moment } = ground;
-  const before = state.launches?.value;
-  const recent = (before?.failures ?? []).filter((one) => moment.now - one.at < minuteMs);
-  const known = new Set(recent.map((one) => one.worker));
-  const news = draft.failed.filter(
-    (worker) => !known.has(worker.id) && moment.now - (worker.times.ended ?? moment.now) < minuteMs,
-  );
-  if (news.length === 0) return;
-  const failures = [
-    ...recent,
-    ...news.map((worker) => ({ worker: worker.id, at: worker.times.ended ?? moment.now })),
-  ];
-  const over = failures.length > settings.failures.maxPerMinute;
-  const pauses = over ? (recent.length === 0 ? 0 : (before?.pauses ?? 0)) + 1 : 0;
-  const pauseMs = Math.min(minuteMs, settings.failures.pauseMs * 2 ** (pauses - 1));
-  const next: LaunchesRecord = {
-    v: 1,
-    op: moment.op,
-    failures,
-    notBefore: over ? moment.now + pauseMs : (before?.notBefore ?? 0),
-    pauses,
-  };
-  const launches = state.launches;
-  draft.writes.push(
-    launches === undefined ? createOf(state.paths.launches, next) : replaceOf(launches, next),
-  );
-  for (const worker of news) draft.reasons.push({ about: worker.id, why: 'its launch failed' });
-  if (over) {
-    const why = `${failures.length} launches failed within a minute: none for ${pauseMs} ms`;
-    draft.reasons.push({ about: 'launches', why });
-  }
-  for (const [agentId, workers] of byAgent(news)) avoid(ground, draft, agentId, workers);
-}
-
-function avoid(
-  ground: Ground,
-  draft: Draft,
-  agentId: string,
-  workers: readonly WorkerRecord[],
-): void {
-  const { state, settings, moment } = ground;
-  const read = state.agents.get(agentId);
-  const before = read?.value;
-  const stale = before === undefined || moment.now - before.avoidUntil > penaltyMaxMs;
-  const failures = (stale ? 0 : before.failures) + 1;
-  const pause = Math.min(penaltyMaxMs, settings.failures.agentPenaltyMs * 2 ** (failures - 1));
-  const why = workers[0]?.why ?? '';
-  const next: AgentRecord = {
-    v: 1,
-    op: moment.op,
-    failures,
-    avoidUntil: moment.now + pause,
-    why,
-  };
-  const path = state.paths.agent(agentId);
-  draft.writes.push(read === undefined ? createOf(path, next) : replaceOf(read, next));
-  draft.reasons.push({ about: agentId, why: `avoided for ${pause} ms: ${why}` });
-}
-
-function byAgent(workers: readonly WorkerRecord[]): Map<string, WorkerRecord[]> {
-  const agents = new Map<string, WorkerRecord[]>();
-  for (const worker of workers) {
-    if (worker.agentId === undefined) continue;
-    agents.set(worker.agentId, [...(agents.get(worker.agentId) ?? []), worker]);
-  }
-  return agents;
 }

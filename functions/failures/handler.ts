@@ -12,7 +12,7 @@ import type { Store } from '#runtime/store/store.ts';
 import type { FunctionContext } from '../shared/context.ts';
 import { type Effect, showEffect } from '../shared/effect.ts';
 import type { Heard } from '../shared/heard.ts';
-import { hearsChanged, hearsTick } from '../shared/hears.ts';
+import { hearsChanged, hearsLapsed, hearsTick } from '../shared/hears.ts';
 import { labelOf } from '../shared/label.ts';
 import { performer } from '../shared/perform.ts';
 import { decide, type FailuresState } from './decide.ts';
@@ -21,6 +21,8 @@ import { decide, type FailuresState } from './decide.ts';
 const dueAtOnce = 100;
 /** `due/<13 digits>-<worker>`. */
 const timeDigits = 13;
+/** An offer that lapses was lent 5 to 6 s ago, and whoever counts on it was placed since. */
+const lapsedWithinMs = 10_000;
 
 /** Deadlines, back-off, penalties of agents, and forgetting. */
 export function failuresFunction(
@@ -30,7 +32,7 @@ export function failuresFunction(
   return {
     name: 'failures',
     description: 'acts on deadlines and failed launches',
-    hears: [hearsChanged(subjects, 'worker'), hearsTick(subjects)],
+    hears: [hearsChanged(subjects, 'worker'), hearsLapsed(subjects), hearsTick(subjects)],
     label: labelOf,
     show: showEffect,
     load: (store, events) => loadState(store, paths, events, clock.now()),
@@ -50,17 +52,22 @@ async function loadState(
     event.kind === 'changed' && event.state === 'ended' ? [event.id] : [],
   );
   const ticked = events.some((event) => event.kind === 'tick');
+  const lapsed = events.some((event) => event.kind === 'lapsed');
   const [framework, spec, launches, due] = await Promise.all([
     readRecord(store, paths.framework, frameworkRecord),
     readRecord(store, paths.spec, specRecord),
     readRecord(store, paths.launches, launchesRecord),
-    ticked ? store.list(paths.due) : Promise.resolve([]),
+    ticked || lapsed ? store.list(paths.due) : Promise.resolve([]),
   ]);
-  const past = due
-    .filter((name) => Number(name.slice(0, timeDigits)) <= now)
-    .slice(0, dueAtOnce)
-    .map((name) => name.slice(timeDigits + 1));
-  const ids = [...new Set([...told, ...past])];
+  const past = due.filter((name) => timeOf(name) <= now).slice(0, dueAtOnce);
+  const timeoutMs = spec?.value.configured.failures.launchTimeoutMs ?? 0;
+  const justLaunched = (name: string) => {
+    const agoMs = now + timeoutMs - timeOf(name);
+    return agoMs >= 0 && agoMs <= lapsedWithinMs;
+  };
+  const placed = lapsed ? due.filter(justLaunched).slice(0, dueAtOnce) : [];
+  const named = [...past, ...placed].map((name) => name.slice(timeDigits + 1));
+  const ids = [...new Set([...told, ...named])];
   const workers = await readExisting(store, ids.map(paths.worker), workerRecord);
   const agentIds = new Set(
     workers.flatMap(({ value }) =>
@@ -80,4 +87,9 @@ async function loadState(
     agents: new Map(agents.flatMap(([id, read]) => (read === undefined ? [] : [[id, read]]))),
     workers,
   };
+}
+
+/** When an entry of `due` is due. */
+function timeOf(name: string): number {
+  return Number(name.slice(0, timeDigits));
 }

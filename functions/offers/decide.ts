@@ -13,7 +13,7 @@ import { checkOf, type Versioned } from '#runtime/store/ops.ts';
 import type { StoreOp } from '#runtime/store/store.ts';
 import type { Effect, Registration } from '../shared/effect.ts';
 import type { Heard, HeardOutcome } from '../shared/heard.ts';
-import { patched, workerChanged, workerWrites } from '../shared/worker.ts';
+import { patched, takenBack, workerChanged, workerWrites } from '../shared/worker.ts';
 import { byAgent, match, type Placement } from './rules/match.ts';
 import { taskInfo } from './rules/task-info.ts';
 
@@ -198,12 +198,10 @@ function takeBack(
       const worker = read?.value;
       if (read === undefined || worker?.state !== 'launching') continue;
       if (worker.launch?.op !== op || worker.status !== undefined) continue;
-      const { agentId: _agent, hostname: _host, ports: _ports, launch: _launch, ...rest } = worker;
-      const sentence = `waits again: the ACCEPT was not sent (${why})`;
-      const next = patched(rest, { state: 'wanted', due: undefined, why: sentence }, moment);
+      const next = takenBack(worker, `the ACCEPT was not sent (${why})`, moment);
       writes.push(...workerWrites(read, next, state.paths));
       effects.push(workerChanged(next));
-      reasons.push({ about: id, why: sentence });
+      reasons.push({ about: id, why: next.why });
     }
   }
   const others = events.filter((event) => event.kind === 'offers');

@@ -13,6 +13,7 @@ import type { RecordKind } from '#proto/subjects.ts';
 /** Everything that a function can hear, as plain data. */
 export type Heard =
   | HeardOffers
+  | HeardLapsed
   | HeardUpdate
   | HeardTick
   | HeardChanged
@@ -33,6 +34,13 @@ export interface HeardOffers {
   readonly kind: 'offers';
   readonly epoch: number;
   readonly offers: readonly Offer[];
+}
+
+/** Offers that nobody used in time. */
+export interface HeardLapsed {
+  readonly kind: 'lapsed';
+  readonly epoch: number;
+  readonly offerIds: readonly string[];
 }
 
 export interface HeardUpdate {

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { decodeEvent } from '#proto/mesos/codec.ts';
 import type { SchedulerEvent } from '#proto/mesos/types.ts';
-import { changedMessage, demandMessages, tickMessage } from '#proto/messages.ts';
+import { changedMessage, demandMessages, lapsedMessage, tickMessage } from '#proto/messages.ts';
 import { header, type RecordKind, type Subjects } from '#proto/subjects.ts';
 import type { BusMessage } from '#runtime/bus/bus.ts';
 import { BadMessageError } from '#runtime/errors.ts';
@@ -21,6 +21,19 @@ export function hearsOffers(subjects: Subjects): Hears<Heard> {
         offers: event.offers?.offers ?? [],
       };
     },
+  };
+}
+
+/** Offers that nobody used in time. */
+export function hearsLapsed(subjects: Subjects): Hears<Heard> {
+  return {
+    transport: 'queue',
+    subject: subjects.lapsed,
+    parse: (message) => ({
+      kind: 'lapsed',
+      epoch: epochOf(message),
+      offerIds: parsed(lapsedMessage, message).offers,
+    }),
   };
 }
 

@@ -5,6 +5,8 @@ export function labelOf(event: Heard): string {
   switch (event.kind) {
     case 'offers':
       return `offers ${event.offers.length}`;
+    case 'lapsed':
+      return `lapsed ${event.offerIds.length}`;
     case 'update':
       return `update ${event.status.task_id.value} ${event.status.state}`;
     case 'tick':

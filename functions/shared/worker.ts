@@ -56,6 +56,12 @@ export function ended(worker: WorkerRecord, patch: Patch, moment: Moment): Worke
   return patched(worker, { ...patch, state: 'ended', due: moment.now + forgetAfterMs }, moment);
 }
 
+/** The worker whose ACCEPT was certainly not sent: it was never launched and waits again. */
+export function takenBack(worker: WorkerRecord, why: string, moment: Moment): WorkerRecord {
+  const { agentId: _agent, hostname: _host, ports: _ports, launch: _launch, ...rest } = worker;
+  return patched(rest, { state: 'wanted', due: undefined, why: `waits again: ${why}` }, moment);
+}
+
 /** What letting a worker go depends on. */
 export interface LettingGo {
   readonly framework: Pick<FrameworkRecord, 'state' | 'held'>;

@@ -25,6 +25,15 @@ export interface Levels {
 
 type Part = Pick<GatewaySurroundings, 'bus' | 'clock' | 'mesos' | 'log' | 'metrics'>;
 
+/** Whose calls these are, and who hears of their offers. */
+export interface DeskOptions {
+  readonly frameworkId: string;
+  /** Whether SUBSCRIBE suppressed all roles. */
+  readonly suppressed: boolean;
+  /** Nobody used these offers, and nobody can any more: an ACCEPT that names one was never sent. */
+  readonly onLapsed: (offers: readonly string[]) => void;
+}
+
 const refused = (message: string): CallOutcome => ({ outcome: 'refused', message });
 
 /** The calls of one epoch on their way to Mesos, and the offers that they may use. */
@@ -33,14 +42,16 @@ export class CallDesk {
   readonly levels: Levels;
   readonly #part: Part;
   readonly #frameworkId: string;
+  readonly #onLapsed: DeskOptions['onLapsed'];
   /** Where the last calls are answered: each request has a subject of its own. */
   readonly #replies = new Set<string>();
   #streamId: string | undefined;
   #teardown: Promise<CallOutcome> | undefined;
 
-  constructor(part: Part, frameworkId: string, suppressed: boolean) {
+  constructor(part: Part, { frameworkId, suppressed, onLapsed }: DeskOptions) {
     this.#part = part;
     this.#frameworkId = frameworkId;
+    this.#onLapsed = onLapsed;
     this.levels = { offersAt: 0, revivedAt: 0, revives: 0, suppressed };
   }
 
@@ -172,10 +183,13 @@ export class CallDesk {
   /** Declines what nobody answered in time; called every second. */
   declineForgotten(): void {
     const { clock, log } = this.#part;
-    const offers = this.lent.takeOlderThan(unansweredMs, clock.now());
-    if (offers.length === 0 || this.#streamId === undefined) return;
-    log.warn({ offers: offers.length }, 'offers that nobody answered are declined');
-    this.declineOffers(offers);
+    const { lent, spent } = this.lent.takeOlderThan(unansweredMs, clock.now());
+    if (this.#streamId === undefined) return;
+    if (lent.length > 0) {
+      log.warn({ offers: lent.length }, 'offers that nobody answered are declined');
+      this.#onLapsed(lent);
+    }
+    if (lent.length + spent.length > 0) this.declineOffers([...lent, ...spent]);
   }
 
   declineOffers(offers: readonly string[]): void {
@@ -188,7 +202,8 @@ export class CallDesk {
     void this.#send({ type: 'DECLINE', framework_id, decline }).then(({ outcome }) => {
       this.#part.metrics.call('DECLINE', outcome);
       // Declining twice is silent: it is done again in 5 s until it is known to be sent.
-      if (outcome !== 'sent') this.#keep(offers);
+      const still = outcome !== 'sent' && this.#streamId !== undefined;
+      if (still) this.lent.spend(offers, this.#part.clock.now());
     });
   }
 

@@ -1,6 +1,7 @@
 import { decodeEvent } from '#proto/mesos/codec.ts';
 import { CodecError } from '#proto/mesos/codec-error.ts';
 import type { SchedulerEvent } from '#proto/mesos/types.ts';
+import { encodeJson } from '#proto/messages.ts';
 import { header } from '#proto/subjects.ts';
 import type { Headers, Subscription } from '#runtime/bus/bus.ts';
 import { chunkOffers } from '../mesos/chunks.ts';
@@ -11,6 +12,8 @@ import { type GatewaySurroundings, randomHex } from './surroundings.ts';
 
 /** Far below the largest message of NATS (1 MiB). */
 const chunkBytes = 256 * 1024;
+/** Ids of offers in one message. */
+const lapsedAtOnce = 1000;
 /** What Mesos announces; used until it has. */
 const usualHeartbeatMs = 15_000;
 /** So many heartbeats may fail to come. */
@@ -67,7 +70,9 @@ export class Epoch implements StreamListener {
     this.#part = part;
     this.#options = options;
     this.number = options.number;
-    this.calls = new CallDesk(part, options.frameworkId, options.suppressed);
+    const { frameworkId, suppressed } = options;
+    const onLapsed = (offers: readonly string[]) => this.#onLapsed(offers);
+    this.calls = new CallDesk(part, { frameworkId, suppressed, onLapsed });
     this.requests = new EventRequests(part);
     this.#heardAt = part.clock.now();
     const { promise, resolve } = Promise.withResolvers<EpochEnd>();
@@ -233,6 +238,15 @@ export class Epoch implements StreamListener {
       const handed = bus.publish(subjects.offers, chunk, this.#headers());
       // Nothing is lost for good: the offers are declined in 5 s and come again.
       if (!handed) this.#part.metrics.missed('OFFERS');
+    }
+  }
+
+  /** A hint: where it gets lost the launch deadline does the same, later. */
+  #onLapsed(offers: readonly string[]): void {
+    const { bus, subjects } = this.#part;
+    for (let start = 0; start < offers.length; start += lapsedAtOnce) {
+      const body = encodeJson({ offers: offers.slice(start, start + lapsedAtOnce) });
+      bus.publish(subjects.lapsed, body, this.#headers());
     }
   }
 

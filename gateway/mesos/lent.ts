@@ -2,9 +2,11 @@
 export class LentOffers {
   /** Offer id -> since when. */
   readonly #lent = new Map<string, number>();
+  /** Held, but for no ACCEPT any more: they are declined until that is known to be sent. */
+  readonly #spent = new Map<string, number>();
 
   get size(): number {
-    return this.#lent.size;
+    return this.#lent.size + this.#spent.size;
   }
 
   add(offerId: string, now: number): void {
@@ -12,14 +14,21 @@ export class LentOffers {
     this.#lent.set(offerId, now);
   }
 
+  /** Keeps these offers only to be declined again: whoever counted on them was told that they are gone. */
+  spend(offerIds: readonly string[], now: number): void {
+    for (const id of offerIds) this.#spent.set(id, now); // taken out before: the oldest stays first
+  }
+
   /** RESCIND. */
   remove(offerId: string): void {
     this.#lent.delete(offerId);
+    this.#spent.delete(offerId);
   }
 
   /** SUBSCRIBED, or the end of a stream. */
   clear(): void {
     this.#lent.clear();
+    this.#spent.clear();
   }
 
   /** Takes all of these offers out, or none: then the first that is not held is told. */
@@ -36,13 +45,20 @@ export class LentOffers {
   }
 
   /** Takes out what has been held for at least so long. */
-  takeOlderThan(ageMs: number, now: number): readonly string[] {
-    const old: string[] = [];
-    for (const [id, since] of this.#lent) {
-      if (now - since < ageMs) break; // all after it are younger
-      old.push(id);
-    }
-    for (const id of old) this.#lent.delete(id);
-    return old;
+  takeOlderThan(
+    ageMs: number,
+    now: number,
+  ): { readonly lent: readonly string[]; readonly spent: readonly string[] } {
+    return { lent: takeOld(this.#lent, ageMs, now), spent: takeOld(this.#spent, ageMs, now) };
   }
+}
+
+function takeOld(held: Map<string, number>, ageMs: number, now: number): readonly string[] {
+  const old: string[] = [];
+  for (const [id, since] of held) {
+    if (now - since < ageMs) break; // all after it are younger
+    old.push(id);
+  }
+  for (const id of old) held.delete(id);
+  return old;
 }

@@ -44,6 +44,27 @@ test('failures: a worker that Mesos does not speak of after ACCEPT is asked abou
   );
 });
 
+test('failures: a worker whose offers lapsed before an ACCEPT came waits again', () => {
+  const launching = worker(1, { state: 'launching', due: now + 5000, hostname: 'h' });
+  const heard = (one: typeof launching, ...offerIds: string[]) =>
+    decide(failures({ workers: [one] }), [{ kind: 'lapsed', epoch: 7, offerIds }], moment());
+  const { writes, effects } = heard(launching, 'o0', 'o1');
+  const record = written(writes, launching.path);
+  assert.deepEqual([record.state, record.launch, record.agentId], ['wanted', undefined, undefined]);
+  assert.deepEqual(brief(writes).slice(1), [
+    `remove due/000000${now + 5000}-taskmanager-00001`,
+    'create waiting/taskmanager-00001',
+  ]);
+  assert.deepEqual(
+    effects.map((effect) => effect.kind === 'changed' && effect.state),
+    ['wanted'],
+  );
+  assert.deepEqual(heard(launching, 'o2').writes, [], 'other offers');
+  const spokenOf = worker(1, { state: 'launching', status: { state: 'TASK_STAGING', at: now } });
+  assert.deepEqual(heard(spokenOf, 'o1').writes, [], 'Mesos has spoken of it');
+  assert.deepEqual(heard(worker(1, { state: 'running' }), 'o1').writes, [], 'it runs');
+});
+
 test('failures: a KILL is repeated until the task has ended', () => {
   const one = worker(1, { state: 'stopping', due: now, kills: 2 });
   const { writes, effects } = decide(failures({ workers: [one] }), [tick()], moment());

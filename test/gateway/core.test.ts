@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, type TestContext, test } from 'node:test';
 import { decodeEvent, encodeEvent } from '#proto/mesos/codec.ts';
 import type { Offer, SchedulerEvent } from '#proto/mesos/types.ts';
-import { encodeJson } from '#proto/messages.ts';
+import { encodeJson, lapsedMessage } from '#proto/messages.ts';
 import { type SpecRecord, specRecord } from '#proto/spec.ts';
 import { header } from '#proto/subjects.ts';
 import type { BusMessage } from '#runtime/bus/bus.ts';
@@ -124,6 +124,34 @@ test('gateway: an offer can be accepted once; what nobody answers is declined af
   assert.ok(Date.now() - began > 3000);
   assert.deepEqual(declined.call.decline?.offer_ids, offerIds('o2', 'o3'));
   assert.equal(declined.call.decline?.filters?.refuse_seconds, 1);
+});
+
+test('gateway: offers that lapse are told, and can never be accepted any more', async (t) => {
+  const c = await cluster(t);
+  const lapsed: { readonly epoch: string | undefined; readonly offers: readonly string[] }[] = [];
+  c.bus.subscribe(c.subjects.lapsed, undefined, ({ headers, data }) => {
+    const { offers } = lapsedMessage.parse(JSON.parse(Buffer.from(data).toString()));
+    lapsed.push({ epoch: headers[header.epoch], offers });
+  });
+  const gateway = await c.gateway('g1');
+  await c.subscribe(gateway);
+  c.master.send(offers('o1', 'o2'));
+  await until(() => gateway.status.lent === 2, soon('two offers'));
+  assert.equal((await c.call(1, 'accept', accept('o1'))).outcome, 'sent');
+  let broken = 0;
+  c.master.answer = ({ call }, response) => {
+    if (call.type !== 'DECLINE' || broken > 0) return false;
+    broken += 1;
+    response.destroy();
+    return true;
+  };
+  await until(() => lapsed.length > 0, soon('the lapse'));
+  assert.deepEqual(lapsed, [{ epoch: '1', offers: ['o2'] }]);
+  await until(() => gateway.status.lent === 1, soon('its DECLINE is owed'));
+  const late = await c.call(1, 'accept', accept('o2'));
+  assert.deepEqual(late, { outcome: 'refused', message: 'offer o2 is not held' });
+  await until(() => gateway.status.lent === 0, soon('it is declined'));
+  assert.equal(lapsed.length, 1, 'told once');
 });
 
 test('gateway: after an ACCEPT of unknown outcome the same offers are declined, nothing is repeated', async (t) => {

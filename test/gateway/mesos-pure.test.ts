@@ -66,10 +66,23 @@ test('lent: an offer that was answered, rescinded or never made is not ours to u
   assert.deepEqual(lent.takeHeld(['b', 'c']), ['c']);
   lent.add('d', 100);
   lent.add('e', 200);
-  assert.deepEqual(lent.takeOlderThan(50, 160), ['d']);
+  assert.deepEqual(lent.takeOlderThan(50, 160), { lent: ['d'], spent: [] });
   assert.equal(lent.size, 1);
   lent.clear();
   assert.equal(lent.size, 0);
+});
+
+test('lent: an offer that lapsed is only declined, whoever names it', () => {
+  const lent = new LentOffers();
+  lent.add('a', 0);
+  assert.deepEqual(lent.takeOlderThan(50, 60), { lent: ['a'], spent: [] });
+  lent.spend(['a'], 60);
+  assert.deepEqual(lent.takeAll(['a']), { missing: 'a' });
+  assert.deepEqual(lent.takeHeld(['a']), []);
+  assert.deepEqual(lent.takeOlderThan(50, 110), { lent: [], spent: ['a'] });
+  lent.spend(['a'], 110);
+  lent.remove('a');
+  assert.equal(lent.size, 0, 'RESCIND ends that too');
 });
 
 test('subscribe: the id stands in both places, roles are suppressed only when asked', () => {

@@ -93,7 +93,11 @@ test('simulation found: a doubled ACCEPT is never answered as refused (seed 1215
     },
   };
   const part = { bus, clock: life.clock, mesos, log: silentLog, metrics: silentMetrics };
-  const desk = new CallDesk(part, 'framework', false);
+  const desk = new CallDesk(part, {
+    frameworkId: 'framework',
+    suppressed: false,
+    onLapsed: () => {},
+  });
   desk.open('stream');
   desk.lent.add('O1', now);
   const answers: string[] = [];
