@@ -1,11 +1,13 @@
 import { parseArgs } from 'node:util';
-import { report, summary } from './report.ts';
-import { type Outcome, simulate } from './simulate.ts';
-import { variants } from './variants.ts';
+import { batchesOf, runBatches, type Told } from './pool.ts';
+import { report, summary, summed, tableOf } from './report.ts';
+import { simulate } from './simulate.ts';
+import { variants } from './variants/variants.ts';
 
 /**
  * One seed with its time line: `--seed 17 [--lines 200] [--about taskmanager-00003,framework]`.
- * Many: `--seeds 500 [--from 1]`. A wrong variant instead of the product: `--variant "KILL not repeated"`.
+ * Many, on every core: `--seeds 2000 [--from 1]`. A wrong variant instead of the product:
+ * `--variant "KILL not repeated"`.
  */
 const { values } = parseArgs({
   options: {
@@ -17,30 +19,37 @@ const { values } = parseArgs({
     about: { type: 'string' },
   },
 });
-const variant = values.variant === undefined ? { tampering: {} } : variants[values.variant];
-if (variant === undefined) {
+
+if (values.variant !== undefined && variants[values.variant] === undefined) {
   process.stderr.write(`no such variant; there are: ${Object.keys(variants).join(', ')}\n`);
   process.exitCode = 2;
 } else if (values.seed !== undefined) {
-  const outcome = await simulate(values.seed, variant);
-  const about = values.about?.split(',');
-  process.stdout.write(`${report(outcome, Number(values.lines), about)}\n`);
-  process.exitCode = outcome.violations.length > 0 ? 1 : 0;
+  process.exitCode = await one(values.seed);
 } else if (values.seeds !== undefined) {
-  const began = performance.now();
-  const outcomes: Outcome[] = [];
-  const first = Number(values.from);
-  for (let seed = first; seed < first + Number(values.seeds); seed += 1) {
-    const outcome = await simulate(String(seed), variant);
-    outcomes.push(outcome);
-    const [broken] = outcome.violations;
-    if (broken !== undefined) {
-      process.stdout.write(`seed ${seed}: ${broken.law}: ${broken.what}\n`);
-    }
-  }
-  process.stdout.write(`${summary(outcomes, (performance.now() - began) / 1000)}\n`);
-  process.exitCode = outcomes.some(({ violations }) => violations.length > 0) ? 1 : 0;
+  process.exitCode = await many(Number(values.from), Number(values.seeds));
 } else {
   process.stderr.write('which seed? --seed N, or --seeds N\n');
   process.exitCode = 2;
+}
+
+async function one(seed: string): Promise<number> {
+  const planted = values.variant === undefined ? undefined : variants[values.variant];
+  const outcome = await simulate(seed, planted);
+  const about = values.about?.split(',');
+  process.stdout.write(`${report(outcome, Number(values.lines), about)}\n`);
+  return outcome.violations.length > 0 ? 1 : 0;
+}
+
+async function many(from: number, count: number): Promise<number> {
+  const began = performance.now();
+  const answers = await runBatches(batchesOf(from, count, values.variant));
+  const told: readonly Told[] = answers.flat();
+  const broken = told.filter((seed) => seed.broken !== undefined);
+  for (const { seed, broken: law } of broken) {
+    process.stdout.write(`seed ${seed}: ${law?.law}: ${law?.what}\n`);
+  }
+  const seconds = (performance.now() - began) / 1000;
+  process.stdout.write(`${tableOf(summed(told.map(({ cells }) => cells)))}\n`);
+  process.stdout.write(`${summary(told, seconds)}\n`);
+  return broken.length > 0 ? 1 : 0;
 }

@@ -11,6 +11,7 @@ import { DreyError } from '#runtime/errors.ts';
 import { silentLog } from '#runtime/log.ts';
 import { runFunction } from '#runtime/run/runner.ts';
 import type { Store } from '#runtime/store/store.ts';
+import type { Table } from './table.ts';
 import type { Running } from './world/slot.ts';
 
 /** A planted fault: the seams of the product, wrapped. */
@@ -26,6 +27,7 @@ export interface Place {
   readonly subjects: Subjects;
   readonly paths: RecordPaths;
   readonly tampering: Tampering;
+  readonly table: Table;
 }
 
 export interface FunctionGroup {
@@ -61,13 +63,13 @@ export async function beginFunctions(
 
 async function beginFunction(running: Running, name: string, place: Place): Promise<void> {
   const { life } = running;
-  const { subjects, paths, tampering } = place;
+  const { subjects, paths, tampering, table } = place;
   const store = tampering.store?.(running.store, name) ?? running.store;
   const bus = tampering.bus?.(running.bus, name) ?? running.bus;
   const made = everyFunction[name]?.({ subjects, paths, store, bus, clock: life.clock });
   if (made === undefined) throw new RangeError(`${name} is no function`);
   const definition = tampering.define?.(made) ?? made;
-  await runFunction(definition, {
+  await runFunction(table.watch(definition), {
     store,
     bus,
     clock: life.clock,
@@ -83,7 +85,7 @@ export function beginGateway(running: Running, settings: ClusterSettings, place:
   const { life, store } = running;
   const { subjects, paths, tampering } = place;
   const gateway = startGateway({
-    store,
+    store: tampering.store?.(store, 'gateway') ?? store,
     bus: tampering.bus?.(running.bus, 'gateway') ?? running.bus,
     clock: life.clock,
     random: () => life.random.next(),

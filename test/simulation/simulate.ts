@@ -1,41 +1,47 @@
-import { encodeJson } from '#proto/messages.ts';
 import { type RecordPaths, recordPathsOf } from '#proto/records.ts';
 import { type Subjects, subjectsOf } from '#proto/subjects.ts';
+import { calmDown, strikeAll, type Victims } from './faults/nemesis.ts';
+import { anything, calmMs, type Plan, type Profile, planOf } from './faults/plan.ts';
 import { CalmLaws } from './laws/calm.ts';
 import { type Asked, difference } from './laws/converged.ts';
+import { FenceLaw } from './laws/fence.ts';
 import { Laws, type Violation, type Watched } from './laws/laws.ts';
 import { AgreedRecords } from './laws/records.ts';
-import { type Kind, Nemesis } from './nemesis.ts';
+import { Crowd } from './people.ts';
 import { beginFunctions, beginGateway, functionGroups, type Tampering } from './processes.ts';
 import { agentResources, simulatedSettings } from './settings.ts';
-import { SimBus } from './world/bus/connection.ts';
+import { type Cell, Table } from './table.ts';
 import { BusServer } from './world/bus/server.ts';
 import { Flink } from './world/flink.ts';
 import { History } from './world/history.ts';
-import { Life, type World } from './world/life.ts';
+import type { World } from './world/life.ts';
 import { SimAgent } from './world/mesos/agent.ts';
 import { SimMesos } from './world/mesos/master.ts';
 import { Random } from './world/random.ts';
 import { type Servers, Slot } from './world/slot.ts';
 import { Ensemble } from './world/store/ensemble.ts';
 import { VirtualTime } from './world/time.ts';
-import { calmBus, calmStore } from './world/weather.ts';
+import { calmBus, calmMesos, calmStore } from './world/weather.ts';
 
 /** How one seed went. */
 export interface Outcome {
   readonly seed: string;
+  /** Over everything that happened. */
   readonly digest: string;
   readonly violations: readonly Violation[];
   readonly history: History;
+  readonly plan: Plan;
   readonly events: number;
   readonly virtualMs: number;
   readonly faults: ReadonlyMap<string, number>;
+  /** How often what befell a worker in which state. */
+  readonly cells: ReadonlyMap<Cell, number>;
 }
 
 /** The product with a fault planted in it, and the kinds of faults that show it. */
 export interface Variant {
   readonly tampering: Tampering;
-  readonly faults?: readonly Kind[];
+  readonly profile?: Profile;
 }
 
 /** A seed takes some ten thousand events; many more are copies that keep each other awake. */
@@ -43,22 +49,19 @@ const mostEvents = 200_000;
 
 const start = Date.UTC(2026, 0, 1);
 const cluster = 'sim';
-/** Faults strike for at most so long. */
-const faultsMs = 90_000;
-/** Once they have stopped, the cluster must have become what is asked within this time. */
+/** Once faults have stopped, the cluster must have become what is asked within this time. */
 const convergeMs = 600_000;
-/** What holds in the calm is looked at for at least so long. */
-const calmMs = 140_000;
 /** And stay so. */
 const stableMs = 10_000;
 
-/** Runs one seed from a cold start through its faults until the cluster is what is asked. */
+/** Runs one seed from a cold start through its faults, but those spared, until the cluster is what is asked. */
 export async function simulate(
   seed: string,
   variant: Variant = { tampering: {} },
+  spared: ReadonlySet<number> = new Set(),
 ): Promise<Outcome> {
   const simulation = new Simulation(seed, variant);
-  await simulation.run();
+  await simulation.run(spared);
   return simulation.outcome;
 }
 
@@ -70,57 +73,55 @@ class Simulation {
   readonly #subjects: Subjects = subjectsOf(cluster);
   readonly #slots: readonly Slot[];
   readonly #flink: Flink | undefined;
-  readonly #nemesis: Nemesis;
+  readonly #plan: Plan;
   readonly #watched: Watched;
   readonly #laws: Laws;
   readonly #calm: CalmLaws;
-  readonly #admin: SimBus;
+  readonly #crowd: Crowd;
   readonly #mode: 'driver' | 'fixed';
-  #target: number;
-  #ends = false;
-  /** The hold that was released last. */
-  #released: number | undefined;
+  readonly #table = new Table();
 
-  constructor(seed: string, { tampering, faults = [] }: Variant) {
+  constructor(seed: string, { tampering, profile = anything }: Variant) {
     this.#seed = seed;
     const time = new VirtualTime(start);
     const random = new Random(seed);
     const world: World = { time, random, history: new History(time) };
     this.#random = random.fork('scenario');
+    this.#plan = planOf(random.fork('nemesis'), profile);
     this.#mode = this.#random.pick(['driver', 'fixed']);
-    this.#target = this.#random.between(1, 6);
+    const target = this.#random.between(1, 6);
     const ensemble = new Ensemble(world, calmStore());
     const nats = new BusServer(world, calmBus());
-    const mesos = new SimMesos(world, agentsOf(world, this.#random), {
-      latencyMs: 2,
-      doubtChance: 0,
-      agentLossChance: 0,
-    });
+    const mesos = new SimMesos(world, agentsOf(world, this.#random), calmMesos());
     this.#servers = { world, ensemble, nats, mesos };
     const records = new AgreedRecords(ensemble, this.#paths);
     this.#watched = { world, records, mesos };
     this.#laws = new Laws(this.#watched);
+    new FenceLaw(this.#watched, this.#laws, nats);
     this.#calm = new CalmLaws(this.#watched, this.#laws, () => {
       const leader = this.#flink?.leader;
       return leader?.life.alive === true ? leader.driver.session : undefined;
     });
-    this.#admin = new SimBus(nats, new Life(world, 'admin'));
-    this.#slots = this.#makeSlots(tampering);
-    this.#flink = this.#mode === 'driver' ? this.#makeFlink() : undefined;
-    const victims = {
-      servers: this.#servers,
-      slots: this.#slots,
-      flink: this.#flink,
-      demand: () => this.#demand(),
-      ends: () => this.#ends,
-      stop: () => this.#stop(),
-    };
-    this.#nemesis = new Nemesis(victims, faults);
+    this.#crowd = new Crowd({
+      watched: this.#watched,
+      nats,
+      subjects: this.#subjects,
+      paths: this.#paths,
+      flink: () => this.#flink,
+      target,
+    });
+    this.#slots = this.#makeSlots(tampering, target);
+    this.#flink = this.#mode === 'driver' ? this.#makeFlink(target) : undefined;
   }
 
-  #makeSlots(tampering: Tampering): readonly Slot[] {
-    const place = { subjects: this.#subjects, paths: this.#paths, tampering };
-    const settings = simulatedSettings(this.#mode, this.#target);
+  #makeSlots(tampering: Tampering, target: number): readonly Slot[] {
+    const place = {
+      subjects: this.#subjects,
+      paths: this.#paths,
+      tampering,
+      table: this.#table,
+    };
+    const settings = simulatedSettings(this.#mode, target);
     const groups = functionGroups(this.#random.chance(0.5));
     const slots = groups.flatMap(({ name, functions }) =>
       ['a', 'b'].map(
@@ -143,26 +144,30 @@ class Simulation {
     return [...gateways, ...slots];
   }
 
-  #makeFlink(): Flink {
+  #makeFlink(target: number): Flink {
     const { world, nats, mesos } = this.#servers;
     const fail = (worker: string) => {
       for (const agent of mesos.agents) agent.fail(worker);
     };
-    const flink = new Flink(world, nats, this.#subjects, this.#target, fail);
+    const flink = new Flink(world, nats, this.#subjects, target, fail);
     for (const agent of mesos.agents) agent.onTask((id, running) => flink.task(id, running));
     return flink;
   }
 
-  async run(): Promise<void> {
+  async run(spared: ReadonlySet<number>): Promise<void> {
     const { time } = this.#servers.world;
+    const victims: Victims = {
+      servers: this.#servers,
+      slots: this.#slots,
+      flink: this.#flink,
+      people: this.#crowd,
+      ends: () => this.#crowd.ends,
+    };
     for (const slot of this.#slots) slot.start();
-    time.after(this.#random.span(0, 15_000), () => this.#nemesis.begin());
-    if (this.#random.chance(0.08)) this.#later(faultsMs, () => this.#end());
-    await time.run(start + this.#random.span(20_000, faultsMs), () => this.#over());
-    this.#nemesis.stop();
+    strikeAll(victims, this.#plan.strikes, spared);
+    await time.run(start + this.#plan.calmAtMs, () => this.#over());
+    calmDown(victims);
     this.#calm.calm();
-    if (this.#random.chance(0.6)) this.#later(calmMs, () => this.#demand());
-    if (this.#random.chance(0.15)) this.#later(calmMs, () => this.#end());
     await this.#converge();
   }
 
@@ -171,10 +176,6 @@ class Simulation {
       this.#laws.broken('work comes to rest', `${mostEvents} events`, []);
     }
     return this.#laws.broke;
-  }
-
-  #later(mostMs: number, action: () => void): void {
-    this.#servers.world.time.after(this.#random.span(0, mostMs), action);
   }
 
   /** Runs until nothing differs from what is asked for a while, or the time is up. */
@@ -186,7 +187,7 @@ class Simulation {
     while (!this.#laws.broke && time.now() < deadline) {
       const what = difference(this.#watched, this.#asked);
       since = what === undefined ? (since ?? time.now()) : undefined;
-      this.#releaseHold();
+      this.#crowd.releaseHold();
       if (since !== undefined && time.now() - since >= stableMs) return;
       await time.run(time.now() + 1000, () => this.#over());
     }
@@ -201,55 +202,9 @@ class Simulation {
     return {
       paths: this.#paths,
       flink: this.#flink,
-      target: () => this.#target,
-      ends: () => this.#ends,
+      target: () => this.#crowd.target,
+      ends: () => this.#crowd.ends,
     };
-  }
-
-  #demand(): void {
-    if (this.#ends) return;
-    this.#target = this.#random.between(0, 7);
-    this.#servers.world.history.note('asked', 'workers', String(this.#target));
-    this.#flink?.need(this.#target);
-    if (this.#flink === undefined) void this.#command('scale', { workers: this.#target });
-  }
-
-  /** A hold asks for a person, who looks and finds that the workers are lost indeed. */
-  #releaseHold(): void {
-    const held = this.#watched.records.framework?.held;
-    if (held === undefined || held.since === this.#released || this.#ends) return;
-    this.#released = held.since;
-    this.#later(10_000, () => void this.#command('release-hold', {}));
-  }
-
-  #stop(): void {
-    const workers = [...this.#watched.records.workers.keys()];
-    if (this.#ends || workers.length === 0) return;
-    void this.#command('stop', { worker: this.#random.pick(workers) });
-  }
-
-  #end(): void {
-    if (this.#ends) return;
-    this.#ends = true;
-    this.#servers.world.history.note('asked', 'end', '');
-    if (this.#flink !== undefined && this.#random.chance(0.5)) this.#flink.end();
-    else void this.#command('teardown', {});
-  }
-
-  /** As people do: a command whose receipt does not come is sent again. */
-  async #command(name: string, body: object): Promise<void> {
-    const target = this.#target;
-    for (;;) {
-      try {
-        await this.#admin.append(this.#subjects.admin(name), encodeJson(body));
-        return;
-      } catch {
-        await new Promise<void>((resolve) => {
-          this.#servers.world.time.after(1000, resolve);
-        });
-        if (name === 'scale' && target !== this.#target) return;
-      }
-    }
   }
 
   get outcome(): Outcome {
@@ -259,9 +214,11 @@ class Simulation {
       digest: world.history.digest(),
       violations: this.#laws.violations,
       history: world.history,
+      plan: this.#plan,
       events: world.history.count,
       virtualMs: world.time.now() - start,
-      faults: this.#nemesis.struck,
+      faults: world.history.faults,
+      cells: this.#table.cells,
     };
   }
 }

@@ -8,6 +8,10 @@ const reviveMs = 15_000;
 const supersededMs = 30_000;
 /** And the subscription must have stood for so long. */
 const connectedMs = 20_000;
+/** After so long in the calm nothing is on its way that was decided before. */
+const thawedMs = 30_000;
+/** A SUPPRESS that comes so soon behind a REVIVE denies it. */
+const behindMs = 500;
 /** How long the world is given after the last fault: a stream that fell silent is noticed after 45 s. */
 const settleMs = 110_000;
 
@@ -20,14 +24,37 @@ export class CalmLaws {
   #calmSince: number | undefined;
   #connectedSince: number | undefined;
   #silencedSince: number | undefined;
-
   #strangerSince: number | undefined;
+  /** The last REVIVE, and who waited then. */
+  #revive: { readonly at: number; readonly waiting: readonly string[] } = { at: 0, waiting: [] };
 
   constructor(watched: Watched, laws: Laws, session: () => string | undefined) {
     this.#watched = watched;
     this.#laws = laws;
     this.#session = session;
+    watched.mesos.onCall((call, answer) => {
+      if (answer.status !== 202) return;
+      if (call.type === 'REVIVE') this.#revives();
+      if (call.type === 'SUPPRESS') this.#suppresses();
+    });
     this.#look();
+  }
+
+  #revives(): void {
+    const { world, records } = this.#watched;
+    this.#revive = { at: world.time.now(), waiting: records.waiting };
+  }
+
+  /** SUPPRESS is a level: it is sent when nothing has waited for a while. */
+  #suppresses(): void {
+    const { world, records } = this.#watched;
+    const now = world.time.now();
+    const { at, waiting } = this.#revive;
+    if (this.#calmSince === undefined || now - this.#calmSince < thawedMs) return;
+    const waits = records.waiting.filter((id) => waiting.includes(id));
+    if (now - at > behindMs || waits.length === 0) return;
+    const what = `SUPPRESS ${now - at} ms behind the REVIVE for ${waits.join(' ')}`;
+    this.#laws.broken('never suppressed while a worker waits', what, waits);
   }
 
   calm(): void {

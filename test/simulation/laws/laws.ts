@@ -1,6 +1,8 @@
 import type { SchedulerCall } from '#proto/mesos/types.ts';
+import type { WorkerRecord } from '#proto/records.ts';
 import type { World } from '../world/life.ts';
 import type { CallAnswer, SimMesos } from '../world/mesos/master.ts';
+import { lives } from '../world/mesos/task.ts';
 import type { AgreedRecords } from './records.ts';
 
 /** A law that was broken. */
@@ -10,6 +12,12 @@ export interface Violation {
   /** Ids that a reader of the time line looks for. */
   readonly about: readonly string[];
 }
+
+/** A task is killed again when it has not ended; nothing is killed more often than this. */
+const mostKills = 40;
+const stormMs = 10_000;
+/** Reasons that tell of another launch than the one that stands. */
+const strays: ReadonlySet<string> = new Set(['REASON_INVALID_OFFERS', 'REASON_TASK_INVALID']);
 
 /** What the laws look at. */
 export interface Watched {
@@ -23,12 +31,15 @@ export class Laws {
   readonly #watched: Watched;
   readonly violations: Violation[] = [];
   readonly #launched = new Set<string>();
+  /** Task to when it was killed of late. */
+  readonly #kills = new Map<string, readonly number[]>();
   #inForce = true;
 
   constructor(watched: Watched) {
     this.#watched = watched;
     watched.mesos.onCall((call, answer) => this.#call(call, answer));
-    watched.records.onWorker((worker) => {
+    watched.records.onWorker((worker, before) => {
+      this.#ended(worker, before);
       if (watched.records.doubled.includes(worker.id)) {
         this.broken('one worker per driver request', `${worker.request} has two`, [worker.id]);
       }
@@ -86,8 +97,31 @@ export class Laws {
     this.broken('no update is acknowledged before it is stored', what, [id]);
   }
 
+  /** Mesos said nothing of the task itself, and its agent runs it. */
+  #ended(worker: WorkerRecord, before: WorkerRecord | undefined): void {
+    const { reason } = worker.status ?? {};
+    if (worker.state !== 'ended' || before?.state === 'ended' || reason === undefined) return;
+    const task = this.#watched.mesos.agents
+      .map((agent) => agent.tasks.get(worker.id))
+      .find((one) => one !== undefined && lives(one));
+    if (task === undefined || before?.state === 'launching' || !strays.has(reason)) return;
+    const what = `${worker.id} runs, its record ended by ${reason}`;
+    this.broken('no worker ends by a word about another launch', what, [worker.id]);
+  }
+
+  /** Each KILL of what is not there brings an answer: one that is answered by KILL never ends. */
+  #storm(id: string): void {
+    const now = this.#watched.world.time.now();
+    const recent = [...(this.#kills.get(id) ?? []).filter((at) => now - at < stormMs), now];
+    this.#kills.set(id, recent);
+    if (recent.length <= mostKills) return;
+    const what = `${recent.length} KILLs of ${id} within ${stormMs} ms`;
+    this.broken('work comes to rest', what, [id]);
+  }
+
   #kill(call: SchedulerCall): void {
     const id = call.kill?.task_id.value ?? '';
+    this.#storm(id);
     const state = this.#watched.records.workers.get(id)?.state;
     if (state === undefined || state === 'stopping' || state === 'ended') return;
     this.broken('no KILL of a worker still wanted', `${id} is ${state}`, [id]);
@@ -99,7 +133,8 @@ export class Laws {
     const { framework } = records;
     const over = framework !== undefined && framework.state !== 'active';
     const another = over && (id !== framework.id || framework.state !== 'ending');
-    const removed = mesos.masters.some((master) => master.completed.has(id));
+    // A new master has forgotten that an operator removed it; we know once we were told.
+    const removed = framework?.fenced.includes(id) === true;
     const stands = [...(mesos.master?.frameworks.values() ?? [])].some((one) => one.id === id);
     if (answer.status === 200 && stands && (another || removed)) {
       this.broken('an ended framework never registers again', `SUBSCRIBE of ${id}`, [id]);

@@ -7,6 +7,7 @@ import {
   type WorkerRecord,
   workerRecord,
 } from '#proto/records.ts';
+import { specRecord } from '#proto/spec.ts';
 import type { Ensemble, LogEntry } from '../world/store/ensemble.ts';
 import type { TreeOp } from '../world/store/tree.ts';
 
@@ -26,6 +27,7 @@ export class AgreedRecords {
   readonly doubled: string[] = [];
   readonly #ensemble: Ensemble;
   readonly #paths: RecordPaths;
+  readonly #onFramework: ((framework: FrameworkRecord) => void)[] = [];
   readonly #onWorker: ((worker: WorkerRecord, before: WorkerRecord | undefined) => void)[] = [];
 
   constructor(ensemble: Ensemble, paths: RecordPaths) {
@@ -34,12 +36,22 @@ export class AgreedRecords {
     ensemble.onCommit((entry) => this.#commit(entry));
   }
 
+  onFramework(listener: (framework: FrameworkRecord) => void): void {
+    this.#onFramework.push(listener);
+  }
+
   onWorker(listener: (worker: WorkerRecord, before: WorkerRecord | undefined) => void): void {
     this.#onWorker.push(listener);
   }
 
   names(folder: string): readonly string[] {
     return this.#ensemble.agreed.children(folder);
+  }
+
+  /** The number of workers that an administrator has asked for last. */
+  get target(): number | undefined {
+    const spec = this.#ensemble.agreed.get(this.#paths.spec);
+    return spec && specRecord.parse(JSON.parse(spec.data)).overrides.target;
   }
 
   get waiting(): readonly string[] {
@@ -54,6 +66,7 @@ export class AgreedRecords {
   #apply(op: TreeOp): void {
     if (op.path === this.#paths.framework && 'data' in op) {
       this.framework = frameworkRecord.parse(JSON.parse(op.data));
+      for (const listener of this.#onFramework) listener(this.framework);
     }
     if (op.path === this.#paths.driver && 'data' in op) {
       this.driver = driverRecord.parse(JSON.parse(op.data));

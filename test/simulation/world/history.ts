@@ -10,12 +10,17 @@ export interface Happening {
 }
 
 const mostKept = 20_000;
+/** Who brings unrest into the world. */
+const injected: ReadonlySet<string> = new Set(['fault', 'asked']);
+/** What a reader of the time line always sees. */
+const turning: ReadonlySet<string> = new Set([...injected, 'heals', 'law']);
 
 /** Everything that happened, as a digest over all of it and a time line of the last part. */
 export class History {
   readonly #clock: Clock;
   readonly #start: number;
   readonly #hash = createHash('sha256');
+  readonly #faults = new Map<string, number>();
   #lines: Happening[] = [];
   #count = 0;
 
@@ -29,9 +34,15 @@ export class History {
     const at = this.#clock.now();
     this.#hash.update(`${at}|${who}|${what}|`).update(exact).update('\n');
     this.#count += 1;
+    if (injected.has(who)) this.#faults.set(what, (this.#faults.get(what) ?? 0) + 1);
     const text = about ?? (() => (typeof exact === 'string' ? exact : `${exact.length} bytes`));
     this.#lines.push({ at, who, what, about: text });
     if (this.#lines.length > 2 * mostKept) this.#lines = this.#lines.slice(-mostKept);
+  }
+
+  /** How often each kind of fault did something, and what people asked. */
+  get faults(): ReadonlyMap<string, number> {
+    return this.#faults;
   }
 
   get count(): number {
@@ -50,8 +61,8 @@ export class History {
       const line = this.#lines[index];
       if (line === undefined) continue;
       const text = this.#render(line);
-      const fault = line.who === 'fault' || line.who === 'law';
-      if (about.length === 0 || fault || about.some((word) => text.includes(word))) {
+      const always = about.length === 0 || turning.has(line.who);
+      if (always || about.some((word) => text.includes(word))) {
         found.push(text);
       }
     }

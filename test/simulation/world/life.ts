@@ -24,6 +24,7 @@ export class Life {
   readonly #onFreeze: ((frozen: boolean) => void)[] = [];
   #alive = true;
   #frozen = false;
+  #skewMs = 0;
   /** The effect at which the process dies; undefined: it lives on. */
   #fatal: { readonly effect: number; readonly when: 'before' | 'after' } | undefined;
   #effects = 0;
@@ -33,13 +34,24 @@ export class Life {
     this.name = name;
     this.random = world.random.fork(name);
     this.clock = {
-      now: () => Math.floor(world.time.now()),
+      now: () => Math.floor(world.time.now() + this.#skewMs),
       after: (delayMs, action) => this.#after(delayMs, action),
     };
   }
 
   get alive(): boolean {
     return this.#alive;
+  }
+
+  /** How far its clock is ahead of the world's. */
+  get skewMs(): number {
+    return this.#skewMs;
+  }
+
+  /** Somebody sets its clock: it leaps to so far ahead. */
+  skew(skewMs: number): void {
+    this.#skewMs = skewMs;
+    this.world.history.note('fault', 'clock skew', `${this.name} ${skewMs} ms`);
   }
 
   get frozen(): boolean {
@@ -84,7 +96,7 @@ export class Life {
   #thaw(): void {
     if (!this.#alive) return;
     this.#frozen = false;
-    this.world.history.note('fault', 'thaw', this.name);
+    this.world.history.note('heals', 'thaw', this.name);
     for (const action of this.#onFreeze) action(false);
     const held = this.#held.splice(0);
     for (const action of held) this.world.time.after(0, () => this.deliver(action));

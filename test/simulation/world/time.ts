@@ -71,10 +71,10 @@ export class VirtualTime implements Clock {
   }
 }
 
-/** One turn of the event loop: every promise that can go on has gone on before it comes. */
+/** A tick of the process comes only when every promise that can go on has gone on. */
 function settle(): Promise<void> {
   return new Promise((resolve) => {
-    setImmediate(resolve);
+    process.nextTick(resolve);
   });
 }
 

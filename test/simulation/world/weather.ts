@@ -1,4 +1,5 @@
 import type { BusWeather } from './bus/server.ts';
+import type { MesosWeather } from './mesos/master.ts';
 import type { StoreWeather } from './store/ensemble.ts';
 
 /** A quiet network and three servers, the second and third of them a little behind. */
@@ -9,4 +10,15 @@ export function calmStore(): StoreWeather {
 /** A quiet NATS: nothing is lost, doubled or held up. */
 export function calmBus(): BusWeather {
   return { latencyMs: 1, delayChance: 0, delayMs: 0, lossChance: 0, doubleChance: 0 };
+}
+
+/** A quiet way to Mesos: every call is answered, nothing is lost between master and agents. */
+export function calmMesos(): MesosWeather {
+  return {
+    latencyMs: 2,
+    doubtChance: 0,
+    doubleChance: 0,
+    agentLossChance: 0,
+    acknowledgeLossChance: 0,
+  };
 }

@@ -71,8 +71,11 @@ export class BusLink {
 
   #delay(): number {
     const { latencyMs, delayChance, delayMs } = this.#server.weather;
-    const held = this.#random.chance(delayChance) ? this.#random.span(0, delayMs) : 0;
-    return this.#random.span(0.02, latencyMs) + held;
+    const tripMs = this.#random.span(0.02, latencyMs);
+    if (!this.#random.chance(delayChance)) return tripMs;
+    const heldMs = this.#random.span(0, delayMs);
+    this.#server.world.history.note('fault', 'delayed', `${this.name} ${heldMs} ms`);
+    return tripMs + heldMs;
   }
 }
 
@@ -116,6 +119,17 @@ export class BusServer {
     }
     this.#change(this.#interests.filter((interest) => interest.link !== link));
     for (const stream of this.streams.values()) stream.forget(link);
+  }
+
+  /** The server dies before it has flushed: the newest messages of each stream are gone. */
+  loseTail(most: number): void {
+    for (const stream of this.streams.values()) {
+      const lost = stream.loseTail(most);
+      if (lost > 0) {
+        const what = `${lost} of ${stream.options.name}`;
+        this.world.history.note('fault', 'stored message lost', what);
+      }
+    }
   }
 
   #change(interests: readonly Interest[]): void {

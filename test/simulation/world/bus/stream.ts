@@ -68,6 +68,20 @@ export class Stream {
     return this.#last;
   }
 
+  /** The newest messages vanish as if they had never come: their numbers are given out again. */
+  loseTail(most: number): number {
+    const lost = Math.min(most, this.#last);
+    for (let n = 0; n < lost; n += 1) {
+      this.#kept.delete(this.#last);
+      for (const { pending } of this.#consumers.values()) pending.delete(this.#last);
+      this.#last -= 1;
+    }
+    for (const consumer of this.#consumers.values()) {
+      consumer.next = Math.min(consumer.next, this.#last + 1);
+    }
+    return lost;
+  }
+
   get last(): number {
     return this.#last;
   }

@@ -83,10 +83,22 @@ export class SimMesosClient implements Mesos {
         }
         const backMs = this.#random.span(0.05, this.#mesos.weather.latencyMs);
         const answer = this.#cut ? undefined : this.#mesos.call(call, streamId);
+        if (answer !== undefined) this.#double(call, streamId);
         if (answer === undefined) {
           tell({ outcome: 'refused', message: 'the master cannot be reached' }, backMs);
         } else tell(outcomeOf(answer), backMs);
       });
+    });
+  }
+
+  /** Something on the way sends an ACCEPT again: its offers are used by then. */
+  #double(call: SchedulerCall, streamId: string): void {
+    const { doubleChance } = this.#mesos.weather;
+    if (call.type !== 'ACCEPT' || !this.#random.chance(doubleChance)) return;
+    const { time, history } = this.#life.world;
+    time.after(this.#random.span(1, this.#random.pick([50, 5000, 60_000])), () => {
+      history.note('fault', 'ACCEPT repeated', this.#life.name);
+      this.#mesos.call(call, streamId, undefined, true);
     });
   }
 
@@ -95,7 +107,7 @@ export class SimMesosClient implements Mesos {
     const { time, history } = this.#life.world;
     const fate = this.#random.pick(['done', 'not done', 'done late'] as const);
     const late = this.#random.chance(0.3);
-    history.note('fault', 'doubt', `${call.type} of ${this.#life.name}: ${fate}`);
+    history.note('fault', 'outcome unknown', `${call.type} of ${this.#life.name}: ${fate}`);
     if (fate === 'done') this.#mesos.call(call, streamId);
     if (fate === 'done late') {
       const lateMs = this.#random.span(1, callTimeoutMs);
@@ -120,7 +132,7 @@ export class SimMesosClient implements Mesos {
   /** Events stop coming though the connection seems to stand: only the watchdog notices. */
   stall(durationMs: number): void {
     this.#standing?.end.stall(durationMs);
-    this.#life.world.history.note('fault', 'stall', `${this.#life.name} ${durationMs} ms`);
+    this.#life.world.history.note('fault', 'mesos stall', `${this.#life.name} ${durationMs} ms`);
   }
 
   /** The master notices after a while. */

@@ -18,8 +18,12 @@ export interface MesosWeather {
   latencyMs: number;
   /** How often the outcome of a call is not known: done, not done, or done late. */
   doubtChance: number;
+  /** How often something on the way repeats an ACCEPT that was answered. */
+  doubleChance: number;
   /** How often a message between master and agent is lost. */
   agentLossChance: number;
+  /** How often an ACKNOWLEDGE is lost between master and agent. */
+  acknowledgeLossChance: number;
 }
 
 /** Where the events of one subscription go. */
@@ -57,6 +61,7 @@ export class SimMesos {
   readonly #streams = new Map<string, StreamEnd>();
   readonly #cables = new Map<string, Cable>();
   readonly #away = new Set<SimAgent>();
+  readonly #removed = new Set<string>();
   readonly #onCall: ((call: SchedulerCall, answer: CallAnswer) => void)[] = [];
   readonly #onInput: (() => void)[] = [];
   /** All masters that ever led, the present one last. */
@@ -90,8 +95,13 @@ export class SimMesos {
     this.#onInput.push(listener);
   }
 
-  /** A call as it reaches the master. Undefined: nobody is there. */
-  call(call: SchedulerCall, streamId: string | undefined, end?: StreamEnd): CallAnswer | undefined {
+  /** A call as it reaches the master; `repeated`: not by us. Undefined: nobody is there. */
+  call(
+    call: SchedulerCall,
+    streamId: string | undefined,
+    end?: StreamEnd,
+    repeated = false,
+  ): CallAnswer | undefined {
     const master = this.master;
     if (master === undefined) return undefined;
     const newStreamId = this.#uuid();
@@ -107,7 +117,7 @@ export class SimMesos {
     );
     if (answer.status !== 200) this.#streams.delete(newStreamId);
     end?.answered({ ...answer, streamId: newStreamId });
-    for (const listener of this.#onCall) listener(call, answer);
+    for (const listener of repeated ? [] : this.#onCall) listener(call, answer);
     this.#perform(outputs);
     return answer;
   }
@@ -123,7 +133,8 @@ export class SimMesos {
     const master = this.master;
     if (master === undefined) return;
     this.#up = false;
-    this.#world.history.note('fault', 'master', `gone for ${downMs} ms, registry ${registry}`);
+    const kind = registry ? 'master failover' : 'master failover without registry';
+    this.#world.history.note('fault', kind, `${downMs} ms`);
     for (const [, end] of this.#streams) end.closed();
     this.#streams.clear();
     for (const [connection] of this.#cables) this.#unplug(connection);
@@ -156,13 +167,32 @@ export class SimMesos {
     );
     this.#up = true;
     history.note('mesos', 'leads', `master ${this.masters.length}`);
-    for (const agent of this.agents) this.#plugLater(agent);
+    // Agents come back to a new master one by one, some of them late.
+    const mostMs = this.masters.length === 1 ? 800 : this.#random.pick([800, 20_000]);
+    for (const agent of this.agents) this.#plugLater(agent, mostMs);
+  }
+
+  /** An operator removes the framework that stands, and looks again until it is gone. */
+  removeFramework(): void {
+    for (const id of this.master?.frameworks.keys() ?? []) {
+      this.#removed.add(id);
+      this.#world.history.note('fault', 'framework removed', id);
+    }
+    this.#removeAgain();
+  }
+
+  /** A master that was elected since learns from its agents of what was removed before. */
+  #removeAgain(): void {
+    for (const frameworkId of this.master?.frameworks.keys() ?? []) {
+      if (!this.#removed.has(frameworkId)) continue;
+      this.#input({ kind: 'operator-teardown', now: this.#world.time.now(), frameworkId });
+    }
   }
 
   /** The agent's connection breaks; it comes back by itself. */
   cutAgent(agent: SimAgent, durationMs: number): void {
     if (this.#away.has(agent)) return;
-    this.#world.history.note('fault', 'agent', `${agent.name} cut off for ${durationMs} ms`);
+    this.#world.history.note('fault', 'agent cut off', `${agent.name} ${durationMs} ms`);
     this.#leave(agent, durationMs);
   }
 
@@ -170,7 +200,7 @@ export class SimMesos {
   loseAgent(agent: SimAgent, durationMs: number): void {
     const awaited = agent.id !== undefined && this.master?.recovered.has(agent.id) === true;
     if (this.#away.has(agent) || awaited) return;
-    this.#world.history.note('fault', 'agent', `${agent.name} lost for ${durationMs} ms`);
+    this.#world.history.note('fault', 'agent lost', `${agent.name} ${durationMs} ms`);
     agent.lose();
     this.#leave(agent, durationMs);
   }
@@ -186,8 +216,8 @@ export class SimMesos {
     });
   }
 
-  #plugLater(agent: SimAgent): void {
-    this.#world.time.after(this.#random.span(10, 800), () => {
+  #plugLater(agent: SimAgent, mostMs = 800): void {
+    this.#world.time.after(this.#random.span(10, mostMs), () => {
       if (!agent.connected && !this.#away.has(agent) && this.#up) this.#plug(agent);
     });
   }
@@ -216,7 +246,10 @@ export class SimMesos {
   }
 
   #fromAgent(connection: string, up: Pipe, message: AgentMessage): void {
-    if (message.kind === 'update' && this.#random.chance(this.weather.agentLossChance)) return;
+    if (message.kind === 'update' && this.#random.chance(this.weather.agentLossChance)) {
+      this.#world.history.note('fault', 'update lost on its way', connection);
+      return;
+    }
     up.send(() =>
       this.#input({ kind: 'agent-message', now: this.#world.time.now(), connection, message }),
     );
@@ -225,6 +258,7 @@ export class SimMesos {
   #tick(): void {
     this.#world.time.after(tickMs, () => {
       this.#input({ kind: 'tick', now: this.#world.time.now() });
+      this.#removeAgain();
       this.#tick();
     });
   }
@@ -249,12 +283,18 @@ export class SimMesos {
   #toAgent({ connection, message }: Extract<MasterOutput, { kind: 'agent-message' }>): void {
     const cable = this.#cables.get(connection);
     if (cable === undefined) return;
-    const mayGo = message.kind === 'acknowledge' || message.kind === 'kill-task';
-    if (mayGo && this.#random.chance(this.weather.agentLossChance)) {
-      this.#world.history.note('fault', 'lost', `${message.kind} to ${cable.agent.name}`);
+    if (this.#isLost(message.kind)) {
+      this.#world.history.note('fault', `${message.kind} lost on its way`, cable.agent.name);
       return;
     }
     cable.down.send(() => cable.agent.hear(message));
+  }
+
+  #isLost(kind: string): boolean {
+    if (kind === 'kill-task') return this.#random.chance(this.weather.agentLossChance);
+    if (kind !== 'acknowledge') return false;
+    const { agentLossChance, acknowledgeLossChance } = this.weather;
+    return this.#random.chance(Math.max(agentLossChance, acknowledgeLossChance));
   }
 
   #rejected(connection: string): void {

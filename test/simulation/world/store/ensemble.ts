@@ -92,6 +92,7 @@ export class Ensemble {
   readonly #onOutage: (() => void)[] = [];
   #zxid = 0;
   #away = false;
+  #full = false;
 
   constructor(world: World, weather: StoreWeather) {
     this.#world = world;
@@ -128,6 +129,10 @@ export class Ensemble {
   propose(session: number, ops: readonly TreeOp[]): LogEntry | undefined {
     const owner = this.#sessions.get(session);
     if (owner === undefined || !owner.live || this.#away) return undefined;
+    if (this.#full) {
+      this.#world.history.note('fault', 'write on a full store', owner.who);
+      return undefined;
+    }
     return this.#append(owner.who, ops);
   }
 
@@ -140,6 +145,11 @@ export class Ensemble {
     for (const server of this.servers) server.receive(entry);
     for (const listener of this.#onCommit) listener(entry);
     return entry;
+  }
+
+  /** A read is served that sees everything up to `zxid`. */
+  noteRead(who: string, zxid: number): void {
+    if (zxid < this.#zxid) this.#world.history.note('fault', 'read of the past', who);
   }
 
   /** Whether a client is there to keep the session alive. */
@@ -171,15 +181,26 @@ export class Ensemble {
     );
   }
 
+  /** The servers have no room to write: they hang up on whoever tries, and answer reads. */
+  fill(durationMs: number): void {
+    if (this.#full) return;
+    this.#full = true;
+    this.#world.history.note('fault', 'store full', `${durationMs} ms`);
+    this.#world.time.after(durationMs, () => {
+      this.#full = false;
+      this.#world.history.note('heals', 'store', 'has room again');
+    });
+  }
+
   /** No server answers for a while; sessions start their time anew with the new leader. */
   outage(durationMs: number): void {
     if (this.#away) return;
     this.#away = true;
-    this.#world.history.note('fault', 'zookeeper', `away for ${durationMs} ms`);
+    this.#world.history.note('fault', 'store outage', `${durationMs} ms`);
     for (const listener of this.#onOutage) listener();
     this.#world.time.after(durationMs, () => {
       this.#away = false;
-      this.#world.history.note('fault', 'zookeeper', 'back');
+      this.#world.history.note('heals', 'store', 'back');
       for (const [id, session] of this.#sessions) {
         if (!session.live || session.held) continue;
         session.turn += 1;

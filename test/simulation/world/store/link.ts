@@ -79,6 +79,7 @@ export class StoreLink {
   #reads(): void {
     if (!this.alive) return;
     const seen = this.server.applied;
+    this.#ensemble.noteRead(this.#life.name, seen);
     const answers: (() => void)[] = [];
     for (let head = this.#waiting[0]; head?.kind === 'read'; head = this.#waiting[0]) {
       const call = head;

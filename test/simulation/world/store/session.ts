@@ -30,7 +30,10 @@ export class SimStore implements Store {
   /** The newest transaction that this session has seen: no server behind it will do. */
   #seen = 0;
   #state: SessionState = 'connected';
+  /** Of the world's clock. */
   #contact: number;
+  /** How far our clock was ahead at that moment. */
+  #skewMs = 0;
   #closed = false;
 
   constructor(ensemble: Ensemble, life: Life, sessionTimeoutMs = 10_000) {
@@ -55,9 +58,10 @@ export class SimStore implements Store {
 
   get lastContact(): number {
     const everyMs = this.sessionTimeoutMs / 6;
-    if (this.#link?.alive !== true || this.#life.frozen) return this.#contact;
+    if (this.#link?.alive !== true || this.#life.frozen) return this.#contact + this.#skewMs;
     const now = this.#life.world.time.now();
-    return Math.max(this.#contact, now - ((now - this.#contact) % everyMs));
+    const at = Math.max(this.#contact, now - ((now - this.#contact) % everyMs));
+    return at + this.#life.skewMs;
   }
 
   /** Resolves once a server has answered for the first time. */
@@ -221,7 +225,7 @@ export class SimStore implements Store {
   cut(durationMs: number, silent = false): void {
     const link = this.#link;
     if (link === undefined || !link.alive || !this.#life.alive || this.#closed) return;
-    this.#contact = this.lastContact;
+    this.#lose();
     link.cut();
     this.#ensemble.hold(this.#id, false);
     const noticeMs = silent ? Math.min(durationMs, (this.sessionTimeoutMs * 2) / 3) : 0;
@@ -233,6 +237,12 @@ export class SimStore implements Store {
     );
     time.after(noticeMs, () => this.#life.deliver(() => this.#suspend(link)));
     time.after(Math.max(noticeMs, durationMs) + this.#random.span(1, 60), () => this.#relink());
+  }
+
+  /** From now on nothing comes: the last contact stays where it was. */
+  #lose(): void {
+    this.#contact = this.lastContact - this.#life.skewMs;
+    this.#skewMs = this.#life.skewMs;
   }
 
   #suspend(link: StoreLink): void {
@@ -308,7 +318,7 @@ export class SimStore implements Store {
 
   #freeze(frozen: boolean): void {
     if (frozen) {
-      this.#contact = this.lastContact;
+      this.#lose();
       this.#ensemble.hold(this.#id, false);
     } else if (this.#ensemble.lives(this.#id) && this.#link?.alive === true) {
       this.#ensemble.hold(this.#id, true);
