@@ -1,11 +1,13 @@
 import { parseArgs } from 'node:util';
 import { batchesOf, runBatches, type Told } from './pool.ts';
-import { report, summary, summed, tableOf } from './report.ts';
+import { report, reportShrunk, summary, summed, tableOf } from './report.ts';
+import { shrink } from './shrink.ts';
 import { simulate } from './simulate.ts';
 import { variants } from './variants/variants.ts';
 
 /**
- * One seed with its time line: `--seed 17 [--lines 200] [--about taskmanager-00003,framework]`.
+ * One seed: `--seed 17 [--lines 200]`; where it breaks a law, the shortest history that shows it.
+ * Its whole time line: `--seed 17 --about taskmanager-00003,framework`.
  * Many, on every core: `--seeds 2000 [--from 1]`. A wrong variant instead of the product:
  * `--variant "KILL not repeated"`.
  */
@@ -36,8 +38,14 @@ async function one(seed: string): Promise<number> {
   const planted = values.variant === undefined ? undefined : variants[values.variant];
   const outcome = await simulate(seed, planted);
   const about = values.about?.split(',');
-  process.stdout.write(`${report(outcome, Number(values.lines), about)}\n`);
-  return outcome.violations.length > 0 ? 1 : 0;
+  const lines = Number(values.lines);
+  const isBroken = outcome.violations.length > 0;
+  const text =
+    isBroken && about === undefined
+      ? reportShrunk(await shrink(outcome, planted), lines)
+      : report(outcome, lines, about);
+  process.stdout.write(`${text}\n`);
+  return isBroken ? 1 : 0;
 }
 
 async function many(from: number, count: number): Promise<number> {

@@ -1,4 +1,5 @@
 import type { Told } from './pool.ts';
+import type { Shrunk } from './shrink.ts';
 import type { Outcome } from './simulate.ts';
 import { type Cell, inputs, rows } from './table.ts';
 
@@ -12,6 +13,16 @@ export function report(outcome: Outcome, lines: number, about?: readonly string[
     `faults: ${listed(faults)}`,
     ...(broken === undefined ? ['no law was broken'] : [`BROKEN: ${broken.law}: ${broken.what}`]),
     ...(broken === undefined && about === undefined ? [] : history.timeline(lines, named)),
+  ].join('\n');
+}
+
+/** A violation with the faults that it needs, and the time line of that shorter history. */
+export function reportShrunk({ outcome, left, runs }: Shrunk, lines: number): string {
+  const needs = left.map(({ atMs, kind }) => `${(atMs / 1000).toFixed(3)} s ${kind}`);
+  return [
+    report(outcome, lines),
+    `It needs ${left.length} of ${outcome.plan.strikes.length} faults, found in ${runs} runs:`,
+    ...(needs.length === 0 ? ['none'] : needs),
   ].join('\n');
 }
 

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { batchesOf, runBatches } from './pool.ts';
 import { neverReached, wronglyReached } from './possible.ts';
-import { report, summary, summed, tableOf } from './report.ts';
+import { reportShrunk, summary, summed, tableOf } from './report.ts';
+import { shrink } from './shrink.ts';
 import { simulate } from './simulate.ts';
 import { variants } from './variants/variants.ts';
 
@@ -25,7 +26,8 @@ test('simulation: every law holds whatever strikes, and every possible cell is r
   t.diagnostic(`\n${tableOf(cells)}`);
   const broken = told.find((one) => one.broken !== undefined);
   if (broken !== undefined) {
-    assert.fail(`\n${report(await simulate(String(broken.seed)), timelineLines)}`);
+    const shrunk = await shrink(await simulate(String(broken.seed)));
+    assert.fail(`\n${reportShrunk(shrunk, timelineLines)}`);
   }
   assert.deepEqual(wronglyReached(cells), []);
   const missing = neverReached(cells);

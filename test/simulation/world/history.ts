@@ -11,9 +11,9 @@ export interface Happening {
 
 const mostKept = 20_000;
 /** Who brings unrest into the world. */
-const injected: ReadonlySet<string> = new Set(['fault', 'asked']);
+const injected: ReadonlySet<string> = new Set(['fault', 'asked', 'lag']);
 /** What a reader of the time line always sees. */
-const turning: ReadonlySet<string> = new Set([...injected, 'heals', 'law']);
+const turning: ReadonlySet<string> = new Set(['fault', 'asked', 'heals', 'law']);
 
 /** Everything that happened, as a digest over all of it and a time line of the last part. */
 export class History {

@@ -149,7 +149,7 @@ export class Ensemble {
 
   /** A read is served that sees everything up to `zxid`. */
   noteRead(who: string, zxid: number): void {
-    if (zxid < this.#zxid) this.#world.history.note('fault', 'read of the past', who);
+    if (zxid < this.#zxid) this.#world.history.note('lag', 'read of the past', who);
   }
 
   /** Whether a client is there to keep the session alive. */
