@@ -46,7 +46,6 @@ export const changedMessage = z.object({
   state: z.string(),
   op: z.string(),
 });
-export type ChangedMessage = z.infer<typeof changedMessage>;
 
 /** `demand.recover`: a driver takes over Flink's side. */
 export const recoverMessage = z.object({ session, flinkVersion: z.string() });

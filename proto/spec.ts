@@ -83,8 +83,7 @@ export const clusterSettings = z.looseObject({
 export type ClusterSettings = z.infer<typeof clusterSettings>;
 
 /** What administrators may change while the cluster runs; it lasts until `admin.unset`. */
-export const overrides = z.looseObject({ target: z.int().min(0).optional() });
-export type Overrides = z.infer<typeof overrides>;
+const overrides = z.looseObject({ target: z.int().min(0).optional() });
 
 /** The `spec` record: configuration at start, and overrides, kept apart. Each change is a new generation. */
 export const specRecord = z.looseObject({

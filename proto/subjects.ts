@@ -41,9 +41,7 @@ export const callNames = [
   'acknowledge',
   'reconcile',
   'teardown',
-  'accept-inverse-offers',
   'decline-inverse-offers',
-  'acknowledge-operation-status',
 ] as const;
 export type CallName = (typeof callNames)[number];
 
@@ -68,8 +66,6 @@ export const header = {
   sequence: 'Drey-Sequence',
   /** Where the answer to a stored command goes. */
   replyTo: 'Drey-Reply-To',
-  /** The id of a stored command given by whoever stored it. */
-  commandId: 'Drey-Command-Id',
   trace: 'traceparent',
 } as const;
 

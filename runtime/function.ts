@@ -1,5 +1,4 @@
 import type { BusMessage, Endpoint } from './bus/bus.ts';
-import type { Clock } from './clock.ts';
 import type { Store, StoreOp } from './store/store.ts';
 
 /** How a message reaches a function, and how it becomes an event. All copies share one queue group. */
@@ -64,12 +63,4 @@ export interface FunctionDefinition<State, Event, Effect> {
   readonly barrier: string;
   /** Questions that its micro service answers, besides what it hears. */
   readonly endpoints?: readonly Endpoint[];
-}
-
-/** What every function process is given. */
-export interface Surroundings {
-  readonly store: Store;
-  readonly clock: Clock;
-  /** In [0, 1). */
-  random(): number;
 }

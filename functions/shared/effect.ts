@@ -26,7 +26,8 @@ export type Effect =
       readonly op: string;
     }
   | {
-      readonly kind: 'decline';
+      /** Of offers, or of inverse offers. */
+      readonly kind: 'decline' | 'decline-inverse';
       readonly framework: Registration;
       readonly offerIds: readonly string[];
       readonly refuseSeconds: number;
@@ -87,6 +88,8 @@ export function showEffect(effect: Effect): string {
     }
     case 'decline':
       return `DECLINE ${effect.offerIds.length} for ${effect.refuseSeconds} s`;
+    case 'decline-inverse':
+      return `DECLINE_INVERSE_OFFERS ${effect.offerIds.length} for ${effect.refuseSeconds} s`;
     case 'suppress':
     case 'revive':
     case 'teardown':

@@ -1,5 +1,5 @@
 import type { z } from 'zod';
-import type { Offer, TaskStatus } from '#proto/mesos/types.ts';
+import type { InverseOffer, Offer, TaskStatus } from '#proto/mesos/types.ts';
 import type {
   confirmMessage,
   deregisterMessage,
@@ -14,6 +14,7 @@ import type { RecordKind } from '#proto/subjects.ts';
 export type Heard =
   | HeardOffers
   | HeardLapsed
+  | HeardInverseOffers
   | HeardUpdate
   | HeardTick
   | HeardChanged
@@ -41,6 +42,13 @@ export interface HeardLapsed {
   readonly kind: 'lapsed';
   readonly epoch: number;
   readonly offerIds: readonly string[];
+}
+
+/** Agents that Mesos asks to leave. */
+export interface HeardInverseOffers {
+  readonly kind: 'inverse-offers';
+  readonly epoch: number;
+  readonly offers: readonly InverseOffer[];
 }
 
 export interface HeardUpdate {

@@ -69,7 +69,7 @@ export function hearsFailure(subjects: Subjects): Hears<Heard> {
 
 /** Events that are only noted: drey sends no operation with an id and runs no executor of its own. */
 export function hearsRemarks(subjects: Subjects): readonly Hears<Heard>[] {
-  return [subjects.operation, subjects.message, subjects.error, subjects.inverseOffers].map(
+  return [subjects.operation, subjects.message, subjects.error].map(
     (subject): Hears<Heard> => ({
       transport: 'request',
       subject,
@@ -80,6 +80,19 @@ export function hearsRemarks(subjects: Subjects): readonly Hears<Heard>[] {
       },
     }),
   );
+}
+
+/** INVERSE_OFFERS: Mesos asks to leave agents, most often for a maintenance. */
+export function hearsInverseOffers(subjects: Subjects): Hears<Heard> {
+  return {
+    transport: 'request',
+    subject: subjects.inverseOffers,
+    parse: (message) => ({
+      kind: 'inverse-offers',
+      epoch: epochOf(message),
+      offers: mesosEvent(message).inverse_offers?.inverse_offers ?? [],
+    }),
+  };
 }
 
 /** SUBSCRIBED: a new epoch stands. */

@@ -5,6 +5,8 @@ export function labelOf(event: Heard): string {
   switch (event.kind) {
     case 'offers':
       return `offers ${event.offers.length}`;
+    case 'inverse-offers':
+      return `inverse-offers ${event.offers.length}`;
     case 'lapsed':
       return `lapsed ${event.offerIds.length}`;
     case 'update':

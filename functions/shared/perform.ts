@@ -41,6 +41,7 @@ export function performer(context: FunctionContext): Performer {
       case 'accept':
         return accept(ground, effect);
       case 'decline':
+      case 'decline-inverse':
       case 'suppress':
       case 'revive':
       case 'teardown':
@@ -106,7 +107,9 @@ async function accept(
 }
 
 function simpleCall(
-  effect: Effect & { readonly kind: 'decline' | 'suppress' | 'revive' | 'teardown' },
+  effect: Effect & {
+    readonly kind: 'decline' | 'decline-inverse' | 'suppress' | 'revive' | 'teardown';
+  },
 ): SchedulerCall {
   switch (effect.kind) {
     case 'decline':
@@ -114,6 +117,14 @@ function simpleCall(
         type: 'DECLINE',
         decline: {
           offer_ids: effect.offerIds.map((value) => ({ value })),
+          filters: { refuse_seconds: effect.refuseSeconds },
+        },
+      };
+    case 'decline-inverse':
+      return {
+        type: 'DECLINE_INVERSE_OFFERS',
+        decline_inverse_offers: {
+          inverse_offer_ids: effect.offerIds.map((value) => ({ value })),
           filters: { refuse_seconds: effect.refuseSeconds },
         },
       };

@@ -148,7 +148,7 @@ export function counts(state: WorkerState): boolean {
 }
 
 /** `taskmanager-00007`: five digits at least, as the old integration named its tasks. */
-export function workerId(number: number): string {
+function workerId(number: number): string {
   return `taskmanager-${String(number).padStart(5, '0')}`;
 }
 

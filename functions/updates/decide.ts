@@ -19,6 +19,7 @@ import {
   workerWrites,
 } from '../shared/worker.ts';
 import { applied } from './rules/apply.ts';
+import { stay } from './rules/stay.ts';
 import { mayLive, saidBy } from './rules/table.ts';
 
 export interface UpdatesState {
@@ -108,6 +109,9 @@ function hear(ground: Ground, draft: Draft, event: Heard): void {
       draft.reasons.push({ about: event.agentId, why });
       return;
     }
+    case 'inverse-offers':
+      if (event.epoch === ground.framework.epoch) stay(draft, event.offers, ground.registration);
+      return;
     case 'remark':
       draft.reasons.push({ about: 'framework', why: event.what });
       return;

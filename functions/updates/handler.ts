@@ -12,7 +12,7 @@ import type { Store } from '#runtime/store/store.ts';
 import type { FunctionContext } from '../shared/context.ts';
 import { type Effect, showEffect } from '../shared/effect.ts';
 import type { Heard } from '../shared/heard.ts';
-import { hearsFailure, hearsRemarks, hearsUpdates } from '../shared/hears.ts';
+import { hearsFailure, hearsInverseOffers, hearsRemarks, hearsUpdates } from '../shared/hears.ts';
 import { labelOf } from '../shared/label.ts';
 import { performer } from '../shared/perform.ts';
 import { decide, type UpdatesState } from './decide.ts';
@@ -30,7 +30,12 @@ export function updatesFunction(
   return {
     name: 'updates',
     description: 'stores what Mesos says of tasks, then acknowledges it',
-    hears: [hearsUpdates(subjects), hearsFailure(subjects), ...hearsRemarks(subjects)],
+    hears: [
+      hearsUpdates(subjects),
+      hearsFailure(subjects),
+      hearsInverseOffers(subjects),
+      ...hearsRemarks(subjects),
+    ],
     label: labelOf,
     show: showEffect,
     load: async (store, events) => ({ ...(await loadState(store, paths, events)), killedAt }),

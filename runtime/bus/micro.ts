@@ -132,7 +132,7 @@ async function refuse(): Promise<never> {
 }
 
 /** An error as the service protocol tells it: status and text in headers, code and text as JSON too. */
-export function errorAnswer(error: unknown): { body: Uint8Array; headers: Headers } {
+function errorAnswer(error: unknown): { body: Uint8Array; headers: Headers } {
   const known = error instanceof DreyError ? error : undefined;
   const code = known?.code ?? 'DREY_INTERNAL';
   const message = known?.message ?? 'an unexpected error, see the log';

@@ -180,7 +180,7 @@ const secretWords =
   /(password|secret|fs\.azure\.account\.key|apikey|api-key|token|credential|auth-params|service-key|basic-auth|jaas|private-key)/i;
 
 /** Whether a key holds what must not be shown; the words are those Flink hides, and `credential`. */
-export function isSecret(key: string): boolean {
+function isSecret(key: string): boolean {
   return secretWords.test(key);
 }
 

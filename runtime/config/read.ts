@@ -50,7 +50,7 @@ function readText(confDir: string, name: string): string {
 }
 
 /** The settings of `-D` options; an option without `=` is `true`, as Flink's own parser has it. @throws ConfigurationError */
-export function parseOptions(options: readonly string[]): readonly Setting[] {
+function parseOptions(options: readonly string[]): readonly Setting[] {
   const settings: Setting[] = [];
   for (let at = 0; at < options.length; at++) {
     const option = options[at] ?? '';
