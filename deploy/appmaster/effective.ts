@@ -2,8 +2,7 @@ import { copyFileSync, existsSync, readdirSync, renameSync, rmSync, writeFileSyn
 import { join } from 'node:path';
 import { Configuration, type Setting } from '#runtime/config/configuration.ts';
 import { joinList } from '#runtime/config/values.ts';
-import { ConfigurationError } from '#runtime/errors.ts';
-import { freePort, isFree, isLoopback } from './network.ts';
+import { anyAddress, isLoopback } from './network.ts';
 import type { Plan } from './plan.ts';
 
 /** Addresses that were found out or chosen at the start. */
@@ -23,7 +22,10 @@ export interface Effective {
   readonly configuration: Configuration;
   /** The directory that holds it as `config.yaml`. */
   readonly confDir: string;
+  /** Where people open the web UI. */
   readonly restUrl: string;
+  /** Where the JobManager answers on this machine, whatever its address is for others. */
+  readonly localRestUrl: string;
 }
 
 /** Keys that Flink's own file sets to localhost, which is of no use to TaskManagers on other machines. */
@@ -66,13 +68,24 @@ export function writeEffective(
   if (plan.demand === 'fixed') {
     unlessSet('resourcemanager.standalone.start-up-time', longestStartUp);
   }
+  return { settings, configuration: asConfiguration(settings), confDir, ...restUrls(settings) };
+}
+
+function restUrls(settings: Settings): Pick<Effective, 'restUrl' | 'localRestUrl'> {
   for (const [key, port] of addresses.ports) settings.set(key, port);
   const confDir = join(plan.stateDir, 'conf');
   writeConfDir(confDir, plan.confDir, settings);
   const secure = settings.get('security.ssl.rest.enabled') ?? settings.get('security.ssl.enabled');
   const scheme = secure === 'true' ? 'https' : 'http';
-  const restUrl = `${scheme}://${settings.get('rest.address')}:${settings.get('rest.port')}`;
-  return { settings, configuration: asConfiguration(settings), confDir, restUrl };
+  const url = (host: string, port: unknown): string =>
+    `${scheme}://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const port = settings.get('rest.port');
+  const bound = String(settings.get('rest.bind-address') ?? anyAddress);
+  const local = { [anyAddress]: '127.0.0.1', '::': '::1' }[bound] ?? bound;
+  return {
+    restUrl: url(String(settings.get('rest.address')), port),
+    localRestUrl: url(local, settings.get('rest.bind-port') ?? port),
+  };
 }
 
 function asConfiguration(settings: Settings): Configuration {
@@ -95,39 +108,10 @@ function isStockLocalhost(setting: Setting, advertised: string): boolean {
   return [...reachable, ...bound, 'taskmanager.host'].includes(setting.key);
 }
 
-/**
- * The ports of Flink's JobManager: a free one in place of 0, so that all know it; a busy one is
- * told before anything starts. @throws ConfigurationError
- */
-export async function choosePorts(
-  plan: Plan,
-  configuration: Configuration,
-  advertised: string,
-): Promise<ReadonlyMap<string, string>> {
-  const settings = configured(configuration, advertised);
-  const port = (key: string, otherwise: string, bindKey: string): Promise<string> =>
-    portOf(key, String(settings.get(key) ?? otherwise), String(settings.get(bindKey) ?? '0.0.0.0'));
-  const rest = await port('rest.port', '8081', 'rest.bind-address');
-  if (plan.flinkHa) return new Map([['rest.port', rest]]);
-  const rpc = await port('jobmanager.rpc.port', '6123', 'jobmanager.bind-host');
-  return new Map([
-    ['rest.port', rest],
-    ['jobmanager.rpc.port', rpc],
-  ]);
-}
-
-async function portOf(key: string, wanted: string, host: string): Promise<string> {
-  if (wanted === '0') return String(await freePort(host));
-  // Ranges ("8081-8090") are Flink's own business.
-  if (/^\d+$/.test(wanted) && !(await isFree(Number(wanted), host))) {
-    throw new ConfigurationError(key, `port ${wanted} is in use; stop what uses it or set ${key}`);
-  }
-  return wanted;
-}
-
 type Settings = Map<string, string | readonly string[]>;
 
-function configured(configuration: Configuration, advertised: string): Settings {
+/** What was configured, without the addresses that only Flink's own file sets. */
+export function configured(configuration: Configuration, advertised: string): Settings {
   return new Map(
     configuration
       .entries()

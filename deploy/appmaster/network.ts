@@ -2,6 +2,9 @@ import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { createServer } from 'node:net';
 
+/** Every address of this machine. */
+export const anyAddress = '0.0.0.0';
+
 /** Nothing is sent there: the address only asks the kernel which way leads outside (RFC 5737). */
 const outside = '192.0.2.1';
 

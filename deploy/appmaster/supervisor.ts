@@ -1,7 +1,7 @@
 import { readConfiguration } from '#runtime/config/read.ts';
 import { DreyError } from '#runtime/errors.ts';
 import { Cluster } from './cluster.ts';
-import { choosePorts, writeEffective } from './effective.ts';
+import { writeEffective } from './effective.ts';
 import { flinkJars } from './flink-home.ts';
 import { lockFolder, makeFolders } from './folders.ts';
 import { findJava } from './java.ts';
@@ -9,6 +9,7 @@ import { jobManagerMemory } from './memory.ts';
 import { advertisedAddress } from './network.ts';
 import { startOwnServers } from './own.ts';
 import { type Place, type Plan, placeOf, planOf } from './plan.ts';
+import { choosePorts } from './ports.ts';
 import { type Outcome, Stack } from './stack.ts';
 
 const signals = { SIGTERM: 143, SIGINT: 130, SIGHUP: 129 } as const;

@@ -99,6 +99,26 @@ const table: readonly BadInput[] = [
     says: /env\.java\.home: no Java was found .*install Java 17 or set env\.java\.home/,
   },
   {
+    title: 'a REST port that is no number',
+    options: ['-Dmesos.master=m:5050', '-Drest.port=abc'],
+    says: /rest\.port: "abc" \(-D\): allowed is a whole number from 0 to 65535/,
+  },
+  {
+    title: 'a REST port that there is not',
+    options: ['-Dmesos.master=m:5050', '-Drest.port=99999'],
+    says: /rest\.port: "99999" \(-D\): allowed is a whole number from 0 to 65535/,
+  },
+  {
+    title: 'an RPC port that there is not',
+    options: ['-Dmesos.master=m:5050', '-Drest.port=0', '-Djobmanager.rpc.port=-1'],
+    says: /jobmanager\.rpc\.port: "-1" \(-D\): allowed is a whole number from 0 to 65535/,
+  },
+  {
+    title: 'a range of REST ports that is none',
+    options: ['-Dmesos.master=m:5050', '-Drest.bind-port=8090-8081'],
+    says: /rest\.bind-port: "8090-8081" \(-D\): allowed are ports and ranges such as 8081-8090/,
+  },
+  {
     title: 'a Flink without jars',
     options: ['-Dmesos.master=m:5050'],
     environment: { FLINK_HOME: scratch, FLINK_CONF_DIR: join(flinkHome, 'conf') },

@@ -1,11 +1,15 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { choosePorts, writeEffective } from '#deploy/appmaster/effective.ts';
+import { writeEffective } from '#deploy/appmaster/effective.ts';
 import { type Plan, planOf } from '#deploy/appmaster/plan.ts';
+import { choosePorts } from '#deploy/appmaster/ports.ts';
 import { readConfiguration } from '#runtime/config/read.ts';
+import { freePort } from '#test/world/ports.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'drey-effective-'));
 after(() => rmSync(scratch, { recursive: true }));
@@ -97,6 +101,42 @@ test('appmaster: port 0 becomes a free port that everybody is told', async () =>
   assert.match(String(settings.get('rest.port')), /^2\d{4}$/);
   assert.match(String(settings.get('jobmanager.rpc.port')), /^2\d{4}$/);
   assert.equal(restUrl, `http://localhost:${settings.get('rest.port')}`);
+});
+
+test('appmaster: an IPv6 address stands in brackets in the address of the web UI', async () => {
+  const { plan, configuration, write } = prepare(['-Drest.address=fd00::1', '-Drest.port=0']);
+  const ports = await choosePorts(plan, configuration, '10.1.2.3');
+  const { settings, restUrl } = write('10.1.2.3', ports);
+  assert.equal(restUrl, `http://[fd00::1]:${settings.get('rest.port')}`);
+});
+
+test('appmaster: Flink listens on the first free port of rest.bind-port, others are told rest.port', async () => {
+  const busy = await freePort();
+  const server = createServer().listen(busy, '0.0.0.0');
+  await once(server, 'listening');
+  try {
+    const { plan, configuration, write } = prepare([
+      // Nobody looks whether this one is busy: Flink does not listen on it.
+      `-Drest.port=${busy}`,
+      `-Drest.bind-port=${busy},20000-29999`,
+      '-Drest.address=192.0.2.1',
+      '-Djobmanager.rpc.port=0',
+    ]);
+    const ports = await choosePorts(plan, configuration, '10.1.2.3');
+    const { settings, restUrl, localRestUrl } = write('10.1.2.3', ports);
+    assert.match(String(settings.get('rest.bind-port')), /^2\d{4}$/);
+    assert.equal(restUrl, `http://192.0.2.1:${busy}`);
+    assert.equal(localRestUrl, `http://127.0.0.1:${settings.get('rest.bind-port')}`);
+  } finally {
+    server.close();
+  }
+});
+
+test('appmaster: a JobManager that listens on one address is asked there', async () => {
+  const options = ['-Drest.bind-address=127.0.0.2', '-Drest.port=0', '-Djobmanager.rpc.port=0'];
+  const { plan, configuration, write } = prepare(options);
+  const ports = await choosePorts(plan, configuration, '10.1.2.3');
+  assert.equal(write('10.1.2.3', ports).localRestUrl, `http://127.0.0.2:${ports.get('rest.port')}`);
 });
 
 test('appmaster: a fixed number of workers keeps Flink patient while they come', () => {
