@@ -129,10 +129,20 @@ export class Cluster {
       );
     }
     if (this.#leads()) {
-      this.#jobManager.start();
+      this.#startJobManager();
     } else if (this.#gateway !== undefined) {
       this.#sayOnce(`standing by: gateway ${record.gateway} leads`);
       void this.#jobManager.stop();
+    }
+  }
+
+  /** What was there at the first start may be gone by now; it may come back before the next record is heard. */
+  #startJobManager(): void {
+    try {
+      this.#jobManager.start();
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error);
+      this.#sayOnce(`the JobManager cannot be started, trying on: ${why}`);
     }
   }
 

@@ -1,7 +1,7 @@
 import type { ClusterOptions } from './cluster.ts';
 import { type Ended, lastLinesOf } from './ended.ts';
 import { jobManagerCommand, jobManagerLog } from './jobmanager-command.ts';
-import { Part } from './part.ts';
+import { Part, settledMs } from './part.ts';
 import { restState } from './rest.ts';
 import { ranks } from './stack.ts';
 
@@ -14,64 +14,73 @@ export interface JobManagerOptions extends ClusterOptions {
 /** Running jobs are given time to reach their next state; what they need is stored already. */
 const graceMs = 20_000;
 const askEveryMs = 250;
+/** A standby may stay one for months. */
+const askStandbyEveryMs = 5000;
 
 /** Flink's JobManager on this machine: started at most once at a time, kept alive, told about. */
 export class JobManager {
   readonly #options: JobManagerOptions;
   #part: Part | undefined;
+  #stopped: Promise<void> | undefined;
   #wasReady = false;
 
   constructor(options: JobManagerOptions) {
     this.#options = options;
   }
 
-  /** Starts it, unless it was started already. */
+  /**
+   * Starts it, unless it runs or is still being stopped: then a later call does.
+   * @throws Error when it cannot be started now; the next call tries again.
+   */
   start(): void {
     const { stack, plan, effective, say } = this.#options;
-    if (this.#part !== undefined || stack.stopping) return;
-    this.#part = new Part({
+    if (this.#part !== undefined || this.#stopped !== undefined || stack.stopping) return;
+    const part = new Part({
       name: 'JobManager',
       log: `${jobManagerLog(plan, process.env)}.out`,
       say,
       command: () => jobManagerCommand(this.#options),
       onStart: (pid) => {
         say(`JobManager started, pid ${pid}, web UI ${effective.restUrl}`);
-        void this.#sayWhenReady(pid);
+        void this.#sayWhenReady(part, pid);
       },
       onEnd: (ended) => this.#handleEnd(ended),
       mayRestart: this.#options.mayRestart,
     });
-    stack.start(this.#part, ranks.jobManager, graceMs);
+    stack.start(part, ranks.jobManager, graceMs);
+    this.#part = part;
   }
 
   /** Stops it where another machine's runs; it may be started again later. */
-  async stop(): Promise<void> {
+  stop(): Promise<void> {
     const part = this.#part;
     this.#part = undefined;
-    await part?.stop(graceMs);
+    if (part !== undefined) {
+      this.#stopped = part.stop(graceMs).finally(() => {
+        this.#stopped = undefined;
+      });
+    }
+    return this.#stopped ?? Promise.resolve();
   }
 
-  async #sayWhenReady(pid: number): Promise<void> {
+  async #sayWhenReady(part: Part, pid: number): Promise<void> {
     const { stack, effective, say } = this.#options;
-    let standby = false;
-    while (!stack.stopping && this.#part?.pid === pid) {
-      const state = await restState(effective.restUrl);
+    while (!stack.stopping && part.pid === pid) {
+      const state = await restState(effective.localRestUrl);
+      if (state !== 'away') this.#wasReady = true;
       if (state === 'ready') {
-        this.#wasReady = true;
         say(`JobManager ready, web UI ${effective.restUrl}`);
         return;
       }
-      if (state === 'standby' && !standby) {
-        standby = true;
-        this.#wasReady = true;
-      }
-      await new Promise((resolve) => setTimeout(resolve, askEveryMs));
+      const pauseMs = state === 'standby' ? askStandbyEveryMs : askEveryMs;
+      await new Promise((resolve) => setTimeout(resolve, pauseMs));
     }
   }
 
   #handleEnd(ended: Ended): 'again' | 'leave' {
     const { stack, plan } = this.#options;
-    if (this.#wasReady) return this.#options.onEnd(ended);
+    // One that lived so long could start, whether or not it was seen to answer.
+    if (this.#wasReady || ended.livedMs > settledMs) return this.#options.onEnd(ended);
     const log = `${jobManagerLog(plan, process.env)}.log`;
     const why = `the JobManager cannot start: it ${ended.how}: ${firstCause(ended, log)} (see ${log})`;
     stack.finish({ code: 1, why });

@@ -35,7 +35,7 @@ export interface PartOptions {
 const firstPauseMs = 1000;
 const longestPauseMs = 30_000;
 /** A process that lived this long has earned a quick restart. */
-const settledMs = 60_000;
+export const settledMs = 60_000;
 const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find((path) => existsSync(path));
 
 /**

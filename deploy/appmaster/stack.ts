@@ -22,11 +22,11 @@ export class Stack {
   readonly #end = Promise.withResolvers<Outcome>();
   #stopped: Promise<void> | undefined;
 
-  /** Starts a part, unless everything is being stopped already. */
+  /** Starts a part, unless everything is being stopped already. @throws Error as the part's start does. */
   start(part: Part, rank: Rank, graceMs: number): void {
     if (this.stopping) return;
-    this.#started.push({ part, rank, graceMs });
     part.start();
+    this.#started.push({ part, rank, graceMs });
   }
 
   get isEmpty(): boolean {

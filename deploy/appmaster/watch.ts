@@ -60,13 +60,14 @@ export class FrameworkWatch {
   }
 
   async #look(): Promise<void> {
+    let record: FrameworkRecord | undefined;
     try {
-      const record = await this.read();
-      if (record !== undefined && !this.#stop.signal.aborted) this.#options.onRecord(record);
+      record = await this.read();
     } catch (error) {
       // ZooKeeper may be away for a while; the next look is due all the same.
       if (!this.#stop.signal.aborted) this.#options.onError(error);
     }
+    if (record !== undefined && !this.#stop.signal.aborted) this.#options.onRecord(record);
     this.start();
   }
 }
