@@ -16,6 +16,25 @@ const full = process.env.DREY_FULL === '1';
 for (const version of flinkVersions) {
   describe(`driver: how a JobManager of Flink ${version} starts`, () => itStarts(version));
   describe(`driver: how a JobManager of Flink ${version} ends`, () => itEnds(version));
+  describe(`driver: what a worker of Flink ${version} needs`, () => itSizes(version));
+}
+
+function itSizes(version: FlinkVersion): void {
+  test('driver: CPUs and GPUs of a worker come from the keys of the old integration', async (t) => {
+    const session = await startSession(version, {
+      'mesos.resourcemanager.tasks.cpus': 0.5,
+      'mesos.resourcemanager.tasks.gpus': 2,
+    });
+    t.after(() => session.stop());
+    session.demand.waits = true;
+    await session.submit(2);
+    await until(() => session.demand.workers.length === 1, {
+      deadlineMs: 60_000,
+      what: 'a request',
+    });
+    const { cpus, gpus } = session.demand.workers[0]?.request ?? {};
+    assert.deepEqual({ cpus, gpus }, { cpus: 0.5, gpus: 2 });
+  });
 }
 
 function itEnds(version: FlinkVersion): void {

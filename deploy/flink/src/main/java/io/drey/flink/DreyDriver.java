@@ -59,7 +59,7 @@ final class DreyDriver extends AbstractResourceManagerDriver<DreyWorker> {
   @Override
   public CompletableFuture<DreyWorker> requestResource(TaskExecutorProcessSpec spec) {
     int n = ++lastNumber;
-    byte[] message = Messages.request(session, n, WorkerSize.of(spec, flinkConfig));
+    byte[] message = Messages.request(session, n, new WorkerSize(spec, flinkConfig));
     Requests.Request request = new Requests.Request(n, message);
     requests.add(request);
     // Cancelling is the only completion from outside, and Flink does it in this thread.

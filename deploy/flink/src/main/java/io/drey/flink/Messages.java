@@ -21,7 +21,15 @@ final class Messages {
 
   static byte[] request(String session, int n, WorkerSize size) {
     ObjectNode message = from(session).put("n", n);
-    return bytes(put(message, size));
+    message
+        .put("cpus", size.cpus)
+        .put("memMb", size.memMb)
+        .put("slots", size.slots)
+        .put("gpus", size.gpus)
+        .put("jvm", size.jvm);
+    ArrayNode dynamic = message.putArray("dynamic");
+    size.dynamic.forEach(dynamic::add);
+    return bytes(message);
   }
 
   static byte[] releaseRequest(String session, int n) {
@@ -43,25 +51,8 @@ final class Messages {
     return bytes(from(session).put("status", status).put("diagnostics", diagnostics));
   }
 
-  /** One line of JSON that says what one worker needs. */
-  static String line(WorkerSize size) {
-    return put(JSON.createObjectNode(), size).toString();
-  }
-
   private static ObjectNode from(String session) {
     return JSON.createObjectNode().put("session", session);
-  }
-
-  private static ObjectNode put(ObjectNode message, WorkerSize size) {
-    message
-        .put("cpus", size.cpus)
-        .put("memMb", size.memMb)
-        .put("slots", size.slots)
-        .put("gpus", size.gpus)
-        .put("jvm", size.jvm);
-    ArrayNode dynamic = message.putArray("dynamic");
-    size.dynamic.forEach(dynamic::add);
-    return message;
   }
 
   private static byte[] bytes(ObjectNode message) {

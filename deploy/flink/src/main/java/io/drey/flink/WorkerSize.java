@@ -5,7 +5,6 @@ import java.util.List;
 import org.apache.flink.api.common.resources.CPUResource;
 import org.apache.flink.api.common.resources.ExternalResource;
 import org.apache.flink.configuration.Configuration;
-import org.apache.flink.configuration.TaskManagerOptions;
 import org.apache.flink.runtime.clusterframework.TaskExecutorProcessSpec;
 import org.apache.flink.runtime.clusterframework.TaskExecutorProcessUtils;
 import org.apache.flink.runtime.resourcemanager.WorkerResourceSpec;
@@ -26,31 +25,16 @@ final class WorkerSize {
   /** {@code key=value}, one by one. */
   final List<String> dynamic;
 
-  private WorkerSize(TaskExecutorProcessSpec spec, int configuredGpus) {
+  /** The size of the worker that Flink asks for. */
+  WorkerSize(TaskExecutorProcessSpec spec, Configuration configuration) {
     this.cpus = spec.getCpuCores().getValue().doubleValue();
     long bytes = spec.getTotalProcessMemorySize().getBytes();
     this.memMb = (bytes + BYTES_PER_MB - 1) / BYTES_PER_MB;
     this.slots = spec.getNumSlots();
     ExternalResource gpu = spec.getExtendedResources().get(GPU);
-    this.gpus = gpu == null ? configuredGpus : gpu.getValue().doubleValue();
+    this.gpus = gpu == null ? configuration.get(DreyOptions.GPUS) : gpu.getValue().doubleValue();
     this.jvm = ProcessMemoryUtils.generateJvmParametersStr(spec);
     this.dynamic = properties(TaskExecutorProcessUtils.generateDynamicConfigsStr(spec));
-  }
-
-  /** The size of the worker that Flink asks for. */
-  static WorkerSize of(TaskExecutorProcessSpec spec, Configuration configuration) {
-    return new WorkerSize(spec, configuration.get(DreyOptions.GPUS));
-  }
-
-  /** The size of the configured default worker, as Flink's resource manager would ask for it. */
-  static WorkerSize configured(Configuration configuration) {
-    WorkerResourceSpec spec = new DefaultSpec().createDefaultWorkerResourceSpec(configuration);
-    // The totals were divided up just now; Flink's resource manager drops them at this point too.
-    Configuration parts = new Configuration(configuration);
-    parts.removeConfig(TaskManagerOptions.TOTAL_PROCESS_MEMORY);
-    parts.removeConfig(TaskManagerOptions.TOTAL_FLINK_MEMORY);
-    return of(
-        TaskExecutorProcessUtils.processSpecFromWorkerResourceSpec(parts, spec), configuration);
   }
 
   /** Takes {@code -D k=v -D k=v} apart; a value that Flink quoted for a shell loses its quotes. */
