@@ -32,11 +32,8 @@ export interface Effective {
 const reachable = ['jobmanager.rpc.address', 'rest.address'];
 const bound = ['jobmanager.bind-host', 'rest.bind-address', 'taskmanager.bind-host'];
 
-/** Set unless configured; measured: one killed worker gives exactly one request, and a restarted JobManager asks for none that lives. */
-const defaults: readonly (readonly [string, string])[] = [
-  ['slotmanager.declare-needed-resource.delay', '1500 ms'],
-  ['resourcemanager.previous-worker.recovery.timeout', '10 s'],
-];
+/** Set unless configured; measured: a restarted JobManager asks for no worker that lives. */
+const recoveryTimeout = ['resourcemanager.previous-worker.recovery.timeout', '10 s'] as const;
 
 /** 248 days in ms, the largest value that Flink takes: without it a job that lacks slots fails at once. */
 const longestStartUp = '21474835000';
@@ -63,7 +60,7 @@ export function writeEffective(
   settings.set('drey.state.dir', plan.stateDir);
   settings.set('drey.flink.home', plan.flinkHome);
   for (const key of reachable) unlessSet(key, addresses.advertised);
-  for (const [key, value] of defaults) unlessSet(key, value);
+  unlessSet(...recoveryTimeout);
   unlessSet('web.upload.dir', join(plan.stateDir, 'upload'));
   if (plan.demand === 'fixed') {
     unlessSet('resourcemanager.standalone.start-up-time', longestStartUp);

@@ -68,13 +68,13 @@ test('appmaster: localhost by an option, and on a machine alone, stays as it is'
 });
 
 test('appmaster: what drey adds is left alone where it is set', () => {
-  const key = 'slotmanager.declare-needed-resource.delay';
-  assert.equal(prepare([]).write('h').settings.get(key), '1500 ms');
+  const key = 'resourcemanager.previous-worker.recovery.timeout';
+  assert.equal(prepare([]).write('h').settings.get(key), '10 s');
   assert.equal(
-    prepare([`-D${key}=50 ms`])
+    prepare([`-D${key}=5 s`])
       .write('h')
       .settings.get(key),
-    '50 ms',
+    '5 s',
   );
 });
 

@@ -124,6 +124,9 @@ export async function prepareFlink(version: FlinkVersion, settings: Settings): P
   };
 }
 
+/** How long a worker that Flink wants no more, and that has not registered, is kept. */
+export const surplusHoldMs = 3000;
+
 const smallCluster: Settings = {
   'jobmanager.rpc.address': '127.0.0.1',
   'jobmanager.bind-host': '127.0.0.1',
@@ -147,8 +150,8 @@ const smallCluster: Settings = {
   'web.refresh-interval': 100,
   'restart-strategy.type': 'exponential-delay',
   'restart-strategy.exponential-delay.initial-backoff': '500 ms',
-  // As drey sets it: the demand that drops and comes back during a restart is not passed on.
-  'slotmanager.declare-needed-resource.delay': '1500 ms',
+  // Longer than the restart delay, as by default; short, since tests wait for its end.
+  'drey.driver.surplus-hold': `${surplusHoldMs} ms`,
   'resourcemanager.taskmanager-timeout': 2000,
 };
 

@@ -2,6 +2,7 @@ package io.drey.flink;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.Pattern;
@@ -21,6 +22,12 @@ final class DreyOptions {
   static final ConfigOption<String> NATS_TOKEN = text("drey.nats.token");
   /** Path of a credentials file (user JWT and key). */
   static final ConfigOption<String> NATS_CREDENTIALS = text("drey.nats.credentials");
+
+  /** How long a worker that has not registered is kept after Flink has stopped wanting it. */
+  static final ConfigOption<Duration> SURPLUS_HOLD =
+      ConfigOptions.key("drey.driver.surplus-hold")
+          .durationType()
+          .defaultValue(Duration.ofSeconds(10));
 
   /** CPUs of a worker where {@code taskmanager.cpu.cores} is not set; 0: one for each slot. */
   static final ConfigOption<Double> CPUS =
