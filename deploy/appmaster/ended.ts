@@ -12,12 +12,29 @@ export interface Ended {
   readonly lastLines: readonly string[];
 }
 
-/** Resolves with the exit code or the signal once the process has ended, or could not be started. */
+/** How long output may still come after the end of a process. */
+const outputMs = 1000;
+
+/**
+ * Resolves with the exit code or the signal once the process has ended, or could not be started.
+ * What it left running in its group is killed; a process beyond that may hold its output for ever.
+ */
 export function endOf(child: ChildProcess): Promise<number | NodeJS.Signals> {
   return new Promise((resolve) => {
+    let timer: NodeJS.Timeout | undefined;
     child.once('error', () => resolve(127));
+    child.once('exit', () => {
+      killGroup(child);
+      timer = setTimeout(() => {
+        child.stdout?.destroy();
+        child.stderr?.destroy();
+      }, outputMs);
+    });
     // 'close' comes after the last line of output was read.
-    child.once('close', (code, signal) => resolve(code ?? signal ?? 127));
+    child.once('close', (code, signal) => {
+      clearTimeout(timer);
+      resolve(code ?? signal ?? 127);
+    });
   });
 }
 
