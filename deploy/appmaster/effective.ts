@@ -65,13 +65,17 @@ export function writeEffective(
   if (plan.demand === 'fixed') {
     unlessSet('resourcemanager.standalone.start-up-time', longestStartUp);
   }
+  if (plan.flinkHa && !settings.has('high-availability.zookeeper.path.namespace')) {
+    // Flink's own default is one subtree for all clusters of a ZooKeeper.
+    unlessSet('high-availability.cluster-id', `/${plan.cluster}`);
+  }
+  for (const [key, port] of addresses.ports) settings.set(key, port);
+  const confDir = join(plan.stateDir, 'conf');
+  writeConfDir(confDir, plan.confDir, settings);
   return { settings, configuration: asConfiguration(settings), confDir, ...restUrls(settings) };
 }
 
 function restUrls(settings: Settings): Pick<Effective, 'restUrl' | 'localRestUrl'> {
-  for (const [key, port] of addresses.ports) settings.set(key, port);
-  const confDir = join(plan.stateDir, 'conf');
-  writeConfDir(confDir, plan.confDir, settings);
   const secure = settings.get('security.ssl.rest.enabled') ?? settings.get('security.ssl.enabled');
   const scheme = secure === 'true' ? 'https' : 'http';
   const url = (host: string, port: unknown): string =>

@@ -143,3 +143,15 @@ test('appmaster: a fixed number of workers keeps Flink patient while they come',
   const { settings } = prepare(['-Ddrey.demand=fixed']).write('h');
   assert.equal(settings.get('resourcemanager.standalone.start-up-time'), '21474835000');
 });
+
+test("appmaster: with Flink's high availability each cluster has a subtree of its own", () => {
+  const key = 'high-availability.cluster-id';
+  const ha = ['-Dhigh-availability.type=zookeeper', '-Ddrey.cluster=blue'];
+  assert.equal(prepare(ha).write('h').settings.get(key), '/blue');
+  for (const given of [key, 'high-availability.zookeeper.path.namespace']) {
+    const { settings } = prepare([...ha, `-D${given}=/kept`]).write('h');
+    assert.equal(settings.get(given), '/kept');
+    assert.equal(settings.get(key), given === key ? '/kept' : undefined);
+  }
+  assert.equal(prepare(['-Ddrey.cluster=blue']).write('h').settings.has(key), false);
+});
