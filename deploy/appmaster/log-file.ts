@@ -36,9 +36,11 @@ export class LogFile {
   }
 
   #startAnew(): void {
-    closeSync(this.#descriptor);
     if (existsSync(this.#path)) renameSync(this.#path, `${this.#path}.1`);
-    this.#descriptor = openSync(this.#path, 'a', 0o600);
+    // Closed only now: a number that was given back may be another file's by the next write.
+    const next = openSync(this.#path, 'a', 0o600);
+    closeSync(this.#descriptor);
+    this.#descriptor = next;
     this.#size = 0;
   }
 }
