@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { functionRoles, inboxOf, type Role } from '#proto/access.ts';
 import { recordFolders, recordPathsOf } from '#proto/records.ts';
 import { subjectsOf } from '#proto/subjects.ts';
 import type { Subscription } from '#runtime/bus/bus.ts';
@@ -27,7 +28,7 @@ async function main(words: readonly string[]): Promise<void> {
   const log = createLog({ level: config.string('drey.log.level') ?? 'info', name: 'functions' });
   const cluster = clusterOf(config);
   const registry = createRegistry({ cluster, copy });
-  const context = await connect(config, cluster, copy, log);
+  const context = await connect(config, { cluster, copy, log, names });
   const metricsOf = functionMetrics(registry);
   const running = await Promise.all(
     names.map((name) => start(name, context, { cluster, copy, log, metricsOf })),
@@ -74,19 +75,28 @@ function commandLine(words: readonly string[]): {
   return { names: named.length === 0 ? known : named, config };
 }
 
+interface Named {
+  readonly names: readonly string[];
+}
+
+/** A process that runs one function is that function to NATS. */
+function roleOf(names: readonly string[]): Role {
+  const [only] = functionRoles.filter((role) => names.includes(role));
+  return names.length === 1 && only !== undefined ? only : 'functions';
+}
+
 async function connect(
   config: Configuration,
-  cluster: string,
-  copy: string,
-  log: Log,
+  { cluster, copy, log, names }: Pick<Copy, 'cluster' | 'copy' | 'log'> & Named,
 ): Promise<FunctionContext> {
-  const { servers, ...credentials } = natsOf(config);
+  const { servers, ...credentials } = natsOf(config, 'functions');
   const { quorum, sessionTimeoutMs, auth, path } = zookeeperOf(config);
   const clock = systemClock;
   const subjects = subjectsOf(cluster);
   const paths = recordPathsOf(path, cluster);
   const name = `drey-functions-${copy}`;
-  const bus = await connectBus({ servers, credentials, name, clock, log });
+  const inbox = inboxOf(cluster, roleOf(names));
+  const bus = await connectBus({ servers, credentials, name, inbox, clock, log });
   const store = await connectStore({
     servers: quorum,
     sessionTimeoutMs,

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { hostname, userInfo } from 'node:os';
+import { inboxOf } from '#proto/access.ts';
 import { recordPathsOf } from '#proto/records.ts';
 import { type ClusterSettings, clusterSettings } from '#proto/spec.ts';
 import { subjectsOf } from '#proto/subjects.ts';
@@ -196,8 +197,9 @@ async function connect(
   closers.push(() => store.close());
   const { servers, ...credentials } = settings.nats;
   const name = `drey-gateway-${id}`;
+  const inbox = inboxOf(settings.cluster, 'gateway');
   const bus = await named('drey.nats.servers', () =>
-    connectBus({ servers, credentials, name, clock: systemClock, log }),
+    connectBus({ servers, credentials, name, inbox, clock: systemClock, log }),
   );
   closers.push(() => bus.close());
   return { store, bus };

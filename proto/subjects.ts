@@ -1,5 +1,7 @@
 /** Every subject of one cluster, `drey.<cluster>.…`; the one place where they are spelled. */
 export interface Subjects {
+  /** All that the gateway tells of Mesos. */
+  readonly everyEvent: string;
   readonly offers: string;
   /** Offers that nobody used in time: no ACCEPT that names one was sent, or ever will be. */
   readonly lapsed: string;
@@ -13,6 +15,8 @@ export interface Subjects {
   readonly message: string;
   call(epoch: number, type: CallName): string;
   everyCall(epoch: number): string;
+  /** One kind of call, whatever the epoch. */
+  anyCall(type: CallName | '*'): string;
   changed(record: RecordKind, id: string): string;
   everyChanged(record: RecordKind): string;
   readonly tick: string;
@@ -80,6 +84,7 @@ export function subjectsOf(cluster: string): Subjects {
   }
   const base = `drey.${cluster}`;
   return {
+    everyEvent: `${base}.event.>`,
     offers: `${base}.event.offers`,
     lapsed: `${base}.event.lapsed`,
     update: (taskId) => `${base}.event.update.${token(taskId)}`,
@@ -92,6 +97,7 @@ export function subjectsOf(cluster: string): Subjects {
     message: `${base}.event.message`,
     call: (epoch, type) => `${base}.call.${epoch}.${type}`,
     everyCall: (epoch) => `${base}.call.${epoch}.*`,
+    anyCall: (type) => `${base}.call.*.${type}`,
     changed: (record, id) => `${base}.changed.${record}.${token(id)}`,
     everyChanged: (record) => `${base}.changed.${record}.*`,
     tick: `${base}.tick`,

@@ -1,3 +1,4 @@
+import { inboxOf } from '#proto/access.ts';
 import { encodeJson } from '#proto/messages.ts';
 import { subjectsOf } from '#proto/subjects.ts';
 import { connectBus } from '#runtime/bus/nats.ts';
@@ -16,12 +17,13 @@ export async function requestTeardown(
   configuration: Configuration,
   framework: string,
 ): Promise<void> {
-  const { servers, ...credentials } = natsOf(configuration);
+  const { servers, ...credentials } = natsOf(configuration, 'appmaster');
   const name = `drey-appmaster-${process.pid}`;
   const bus = await connectBus({
     servers,
     credentials,
     name,
+    inbox: inboxOf(cluster, 'appmaster'),
     clock: systemClock,
     connectTimeoutMs: connectLimitMs,
   });

@@ -59,7 +59,7 @@ export function gatewaySettingsOf(
     master,
     ...(credential === undefined ? {} : { credential }),
     zookeeper: zookeeperOf(config),
-    nats: natsOf(config),
+    nats: natsOf(config, 'gateway'),
     http: {
       host: config.string('drey.gateway.http.bind-host') ?? '0.0.0.0',
       port: config.port('drey.gateway.http.port') ?? 0,

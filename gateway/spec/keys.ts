@@ -47,6 +47,10 @@ const dreyKeys = [
   'drey.nats.password',
   'drey.nats.token',
   'drey.nats.credentials',
+  'drey.nats.nkey',
+  'drey.nats.tls.ca',
+  'drey.nats.tls.certificate',
+  'drey.nats.tls.key',
   'drey.demand',
   'drey.demand.target',
   'drey.launch.timeout',
@@ -70,6 +74,11 @@ const dreyKeys = [
   'drey.log.level',
 ] as const;
 
+/** Each process may be a user of NATS of its own. */
+const natsUserKeys = ['gateway', 'functions', 'appmaster', 'driver'].flatMap((name) =>
+  ['user', 'password', 'token', 'credentials', 'nkey'].map((rest) => `drey.nats.${name}.${rest}`),
+);
+
 /** Keys that other processes of the stack read; their owners check them. */
 const foreignPrefixes = [
   'drey.jobmanager.',
@@ -92,7 +101,7 @@ const formerKeys: ReadonlyMap<string, string> = new Map([
   ['containerized.heap-cutoff-min', 'use taskmanager.memory.process.size'],
 ]);
 
-const known: readonly string[] = [...frameworkKeys, ...taskKeys, ...dreyKeys];
+const known: readonly string[] = [...frameworkKeys, ...taskKeys, ...dreyKeys, ...natsUserKeys];
 
 /** Sentences about keys of ours that do nothing: former ones, and unknown ones with the nearest name. */
 export function keyWarnings(config: Configuration): readonly string[] {

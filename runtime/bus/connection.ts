@@ -1,3 +1,4 @@
+import { createInbox } from 'nats';
 import { type Clock, sleep } from '../clock.ts';
 import { BadMessageError, BusUnavailableError } from '../errors.ts';
 import type { Log } from '../log.ts';
@@ -19,6 +20,8 @@ export interface ConnectionOptions {
   /** Shown by the server's monitoring. */
   readonly name: string;
   readonly credentials?: Credentials | undefined;
+  /** How every inbox begins; `_INBOX` unless said. */
+  readonly inbox?: string | undefined;
   readonly clock: Clock;
   readonly log: Log;
   /** How long the first connection may take; default 30 s. */
@@ -68,6 +71,10 @@ export class Connection implements Wire {
 
   get connected(): boolean {
     return this.#link !== undefined;
+  }
+
+  newInbox(): string {
+    return createInbox(this.#options.inbox);
   }
 
   publish(subject: string, data: Uint8Array, envelope: Envelope = {}): boolean {

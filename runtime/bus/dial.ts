@@ -1,6 +1,13 @@
 import { readFile } from 'node:fs/promises';
 import { createConnection } from 'node:net';
-import { type ConnectionOptions, connect, credsAuthenticator, type NatsConnection } from 'nats';
+import {
+  type Authenticator,
+  type ConnectionOptions,
+  connect,
+  credsAuthenticator,
+  type NatsConnection,
+  nkeyAuthenticator,
+} from 'nats';
 import { BusUnavailableError, ConfigurationError } from '../errors.ts';
 
 /** How the bus knows us. A secret is never part of an error's text. */
@@ -10,6 +17,8 @@ export interface Credentials {
   readonly token?: string;
   /** A `.creds` file (JWT and seed). */
   readonly credentialsFile?: string;
+  /** A file that holds the seed of a user's nkey. */
+  readonly nkeyFile?: string;
   readonly tls?: {
     readonly caFile?: string;
     readonly certFile?: string;
@@ -85,10 +94,7 @@ async function authentication(
 ): Promise<Partial<ConnectionOptions>> {
   const user = server.user ?? credentials.user;
   const pass = server.password ?? credentials.password;
-  const authenticator =
-    credentials.credentialsFile === undefined
-      ? undefined
-      : credsAuthenticator(await readFile(credentials.credentialsFile));
+  const authenticator = await keyed(credentials);
   return {
     ...(user === undefined ? {} : { user }),
     ...(pass === undefined ? {} : { pass }),
@@ -96,6 +102,14 @@ async function authentication(
     ...(authenticator === undefined ? {} : { authenticator }),
     ...(server.tls || credentials.tls !== undefined ? { tls: { ...credentials.tls } } : {}),
   };
+}
+
+async function keyed(credentials: Credentials): Promise<Authenticator | undefined> {
+  const { credentialsFile, nkeyFile } = credentials;
+  if (credentialsFile !== undefined) return credsAuthenticator(await readFile(credentialsFile));
+  if (nkeyFile === undefined) return undefined;
+  const seed = (await readFile(nkeyFile, 'utf8')).trim();
+  return nkeyAuthenticator(new TextEncoder().encode(seed));
 }
 
 function greeting(server: ServerAddress): Promise<void> {

@@ -15,6 +15,8 @@ export interface BusOptions {
   /** Shown by the server's monitoring. */
   readonly name: string;
   readonly credentials?: Credentials;
+  /** How every subject for answers begins, so that a user may be allowed his own alone; `_INBOX` unless said. */
+  readonly inbox?: string;
   readonly clock: Clock;
   readonly log?: Log;
   /** How long the first connection may take; default 30 s. */

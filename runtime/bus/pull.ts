@@ -1,4 +1,3 @@
-import { createInbox } from 'nats';
 import type { Clock, Timer } from '../clock.ts';
 import { DreyError } from '../errors.ts';
 import type { Log } from '../log.ts';
@@ -99,7 +98,7 @@ export class Pull<Found extends Source> implements Subscription {
   /** Hands over messages of this consumer until it is lost. */
   async #follow(source: Found): Promise<void> {
     const { wire, clock } = this.#options;
-    const inbox = createInbox();
+    const inbox = wire.newInbox();
     const stopListening = wire.onConnection((up) => {
       if (!up) this.#end('lost');
     });

@@ -1,4 +1,3 @@
-import { createInbox } from 'nats';
 import type { Clock, Timer } from '../clock.ts';
 import { BusUnavailableError, NoResponderError, RequestTimeoutError } from '../errors.ts';
 import type { Headers, Subscription } from './bus.ts';
@@ -30,7 +29,7 @@ const noResponders = 503;
 export class Requests {
   readonly #wire: Wire;
   readonly #clock: Clock;
-  readonly #inbox = createInbox();
+  readonly #inbox: string;
   readonly #pending = new Map<string, Pending>();
   readonly #answers: Subscription;
   readonly #stopListening: () => void;
@@ -40,6 +39,7 @@ export class Requests {
   constructor(wire: Wire, clock: Clock) {
     this.#wire = wire;
     this.#clock = clock;
+    this.#inbox = wire.newInbox();
     this.#answers = wire.subscribe(`${this.#inbox}.*`, undefined, (message) =>
       this.#answered(message),
     );

@@ -19,6 +19,8 @@ export interface Wire {
   readonly connected: boolean;
   /** Host and port of the servers, for people. */
   readonly servers: string;
+  /** A subject of our own for answers. */
+  newInbox(): string;
   /** Returns false where the message was dropped: the connection is away or takes no more. */
   publish(subject: string, data: Uint8Array, envelope?: Envelope): boolean;
   /** Lasts across reconnects until drained. */

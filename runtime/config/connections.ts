@@ -1,3 +1,4 @@
+import { accessSync, constants } from 'node:fs';
 import { subjectsOf } from '#proto/subjects.ts';
 import { ConfigurationError } from '../errors.ts';
 import { type Configuration, wrongValue } from './configuration.ts';
@@ -19,7 +20,18 @@ export interface NatsSettings {
   readonly token?: string;
   /** A `.creds` file: JWT and seed. */
   readonly credentialsFile?: string;
+  /** A file that holds the seed of a user's nkey. */
+  readonly nkeyFile?: string;
+  /** PEM files; set: the connection is encrypted whatever the servers' addresses say. */
+  readonly tls?: {
+    readonly caFile?: string;
+    readonly certFile?: string;
+    readonly keyFile?: string;
+  };
 }
+
+/** Processes that may each be a user of NATS of their own: `drey.nats.<process>.user` and the like. */
+export type NatsProcess = 'gateway' | 'functions' | 'appmaster';
 
 /** `drey.cluster`, else Flink's own cluster id with its slashes made dashes. @throws ConfigurationError */
 export function clusterOf(config: Configuration): string {
@@ -81,8 +93,8 @@ export function streamReplicasOf(config: Configuration): number {
   return config.int('drey.nats.replicas', { min: 1, max: 5 }) ?? 1;
 }
 
-/** How NATS is reached. @throws ConfigurationError */
-export function natsOf(config: Configuration): NatsSettings {
+/** How NATS is reached by this process. @throws ConfigurationError */
+export function natsOf(config: Configuration, process: NatsProcess): NatsSettings {
   const servers = config.list('drey.nats.servers', ',');
   if (servers === undefined || servers.length === 0) {
     throw new ConfigurationError(
@@ -90,15 +102,50 @@ export function natsOf(config: Configuration): NatsSettings {
       'is not set; name the NATS servers as nats://host:port, several by commas',
     );
   }
-  const user = config.string('drey.nats.user');
-  const password = config.string('drey.nats.password');
-  const token = config.string('drey.nats.token');
-  const credentialsFile = config.string('drey.nats.credentials');
-  return {
-    servers,
-    ...(user === undefined ? {} : { user }),
-    ...(password === undefined ? {} : { password }),
-    ...(token === undefined ? {} : { token }),
-    ...(credentialsFile === undefined ? {} : { credentialsFile }),
-  };
+  const own = identityOf(config, `drey.nats.${process}.`);
+  const identity = Object.keys(own).length > 0 ? own : identityOf(config, 'drey.nats.');
+  const tls = present({
+    caFile: fileAt(config, 'drey.nats.tls.ca'),
+    certFile: fileAt(config, 'drey.nats.tls.certificate'),
+    keyFile: fileAt(config, 'drey.nats.tls.key'),
+  });
+  if ((tls.certFile === undefined) !== (tls.keyFile === undefined)) {
+    const missing = tls.keyFile === undefined ? 'key' : 'certificate';
+    throw new ConfigurationError(
+      `drey.nats.tls.${missing}`,
+      'is not set; a certificate of our own needs both drey.nats.tls.certificate and drey.nats.tls.key',
+    );
+  }
+  return { servers, ...identity, ...(Object.keys(tls).length === 0 ? {} : { tls }) };
+}
+
+/** Who we are to NATS, by the keys that begin so. */
+function identityOf(config: Configuration, prefix: string) {
+  return present({
+    user: config.string(`${prefix}user`),
+    password: config.string(`${prefix}password`),
+    token: config.string(`${prefix}token`),
+    credentialsFile: fileAt(config, `${prefix}credentials`),
+    nkeyFile: fileAt(config, `${prefix}nkey`),
+  });
+}
+
+/** A file that is named must be there from the start. */
+function fileAt(config: Configuration, key: string): string | undefined {
+  const path = config.string(key);
+  if (path === undefined) return undefined;
+  try {
+    accessSync(path, constants.R_OK);
+  } catch (cause) {
+    throw new ConfigurationError(key, `the file ${path} cannot be read`, { cause });
+  }
+  return path;
+}
+
+/** Only what is set. */
+function present<T extends Readonly<Record<string, string | undefined>>>(
+  values: T,
+): { [K in keyof T]?: string } {
+  const entries = Object.entries(values).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(entries) as { [K in keyof T]?: string };
 }
