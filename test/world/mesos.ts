@@ -25,6 +25,8 @@ export interface MesosOptions {
   readonly agents?: number;
   /** Agents without processes, in the master's own process. */
   readonly simulated?: number;
+  /** The same in a process of their own: they outlive the master. */
+  readonly simulatedApart?: number;
   /** Resources of each agent; real agents get free ports of their own besides. */
   readonly resources?: string;
   /** Further flags of the master, `--name=value`. */
@@ -70,9 +72,12 @@ const history = z.looseObject({
 export type History = z.infer<typeof history>;
 
 /** Starts a master and its agents; resolves when all agents are registered. */
-export async function startMesos(world: World, options: MesosOptions = {}): Promise<Mesos> {
+export async function startMesos(
+  world: Pick<World, 'dir' | 'start'>,
+  options: MesosOptions = {},
+): Promise<Mesos> {
   const { agents: count = 0, simulated = 0, resources = 'cpus:8;mem:8192;disk:10000' } = options;
-  const { flags = [] } = options;
+  const { flags = [], simulatedApart = 0 } = options;
   const port = await freePort();
   const address = `127.0.0.1:${port}`;
   const run = (name: string, args: readonly string[]): Promise<Part> =>
@@ -87,6 +92,10 @@ export async function startMesos(world: World, options: MesosOptions = {}): Prom
     ...masterArguments(port, simulated, resources),
     ...flags,
   ]);
+  if (simulatedApart > 0) {
+    const more = [`--count=${simulatedApart}`, `--resources=${resources};${simulatedPorts}`];
+    await run('mesos-agents', ['simulated-agents', `--master=${address}`, ...more]);
+  }
   const agents: Part[] = [];
   for (let n = 1; n <= count; n++) {
     agents.push(
@@ -100,9 +109,9 @@ export async function startMesos(world: World, options: MesosOptions = {}): Prom
   await until(
     async () => {
       const state = z.looseObject({ activated_slaves: z.number() }).parse(await get('/state'));
-      return state.activated_slaves === count + simulated;
+      return state.activated_slaves === count + simulated + simulatedApart;
     },
-    { deadlineMs: 20_000, what: `${count + simulated} agents are registered` },
+    { deadlineMs: 20_000, what: `${count + simulated + simulatedApart} agents are registered` },
   );
   const list = async (): Promise<readonly Framework[]> =>
     frameworks.parse(await get('/frameworks')).frameworks;
@@ -129,6 +138,7 @@ async function ownPorts(): Promise<string> {
 }
 
 const portsPerAgent = 24;
+const simulatedPorts = 'ports:[31000-31999]';
 
 function masterArguments(port: number, simulated: number, resources: string): readonly string[] {
   return [
@@ -136,10 +146,7 @@ function masterArguments(port: number, simulated: number, resources: string): re
     `--port=${port}`,
     ...(simulated === 0
       ? []
-      : [
-          `--simulate-agents=${simulated}`,
-          `--simulate-resources=${resources};ports:[31000-31999]`,
-        ]),
+      : [`--simulate-agents=${simulated}`, `--simulate-resources=${resources};${simulatedPorts}`]),
   ];
 }
 

@@ -3,8 +3,9 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { onTermination } from '#runtime/shutdown.ts';
 import { serveFiles } from './agent/files-api.ts';
+import type { MasterAddress } from './agent/master-connection.ts';
 import { workDirectory } from './agent/paths.ts';
-import { type MasterAddress, RunningAgent } from './agent/running-agent.ts';
+import { RunningAgent } from './agent/running-agent.ts';
 import { parseAttributes } from './attributes.ts';
 import { parseResources, toMesos } from './core/resources.ts';
 import { announce, numberFlag, stopFailed, textFlag, UsageError } from './usage.ts';
@@ -60,7 +61,8 @@ export async function agentCommand(args: string[]): Promise<void> {
   announce({ port, pid: process.pid, agentId: running.state.agentId });
 }
 
-async function masterAddress(text = ''): Promise<MasterAddress> {
+/** `--master`: an address, or where the leading master is told. @throws UsageError */
+export async function masterAddress(text = ''): Promise<MasterAddress> {
   if (text.startsWith('zk://')) return followLeader(parseZooKeeper(text));
   const [, host, port] = /^([^:/]+):(\d+)$/.exec(text) ?? [];
   if (host === undefined) {

@@ -1,6 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { request as httpRequest } from 'node:http';
-import type { Duplex } from 'node:stream';
 import { nextAgentTick, stepAgent } from '../core/agent.ts';
 import {
   type AgentInput,
@@ -10,33 +8,22 @@ import {
   referenceOf,
   type TaskReference,
 } from '../core/agent-state.ts';
-import type { AgentMessage, AgentRegistration, MasterMessage } from '../core/protocol.ts';
-import { Link } from '../link.ts';
+import type { AgentRegistration } from '../core/protocol.ts';
 import { Launcher } from './launcher.ts';
+import { type MasterAddress, MasterConnection } from './master-connection.ts';
 import type { WorkDirectory } from './paths.ts';
 import { forgetAll, remembered, saveIdentity, saveTask } from './records.ts';
 
 const tickMs = 50;
-const firstReconnectMs = 50;
-const longestReconnectMs = 1_000;
-const connectTimeoutMs = 5_000;
 const stopGraceMs = 3_000;
-
-/** Where the leading master is now, asked before each connection; undefined: nobody knows. */
-export type MasterAddress = () => Promise<
-  { readonly host: string; readonly port: number } | undefined
->;
 
 /** The agent core at work: a connection to the master, real processes, a work directory. */
 export class RunningAgent {
   readonly state: AgentState;
   readonly #directory: WorkDirectory;
   readonly #launcher: Launcher;
-  readonly #master: MasterAddress;
+  readonly #master: MasterConnection;
   readonly #timer: NodeJS.Timeout;
-  #link: Link<AgentMessage, MasterMessage> | undefined;
-  #reconnectMs = firstReconnectMs;
-  #stopping = false;
   #registered: () => void = () => {};
   /** Resolves when a master has let this agent in for the first time. */
   readonly registered: Promise<void>;
@@ -49,7 +36,14 @@ export class RunningAgent {
   }) {
     const { directory, registration, switchUser } = options;
     this.#directory = directory;
-    this.#master = options.master;
+    this.#master = new MasterConnection(options.master, {
+      connected: () => this.#apply({ kind: 'connected', now: Date.now() }),
+      heard: (message) => {
+        this.#apply({ kind: 'message', now: Date.now(), message });
+        if (this.state.registered) this.#registered();
+      },
+      disconnected: () => this.#apply({ kind: 'disconnected', now: Date.now() }),
+    });
     const { agentId, tasks: found } = remembered(directory);
     const tasks = found.filter((record) => record.framework.checkpoint === true);
     const seed = randomBytes(8).readBigUInt64BE();
@@ -65,13 +59,13 @@ export class RunningAgent {
     }
     for (const record of found) if (!tasks.includes(record)) this.#abandon(referenceOf(record));
     this.#timer = setInterval(() => this.#tick(), tickMs);
-    void this.#connect();
+    this.#master.open();
   }
 
   /** Ends all tasks, tells the master that this agent is no more, and forgets its id. */
   async stop(): Promise<void> {
-    this.#stopping = true;
-    this.#link?.say({ kind: 'unregister' });
+    this.#master.stop();
+    this.#master.say({ kind: 'unregister' });
     const running = [...this.state.tasks.values()].filter(({ phase }) => phase !== 'ended');
     for (const frameworkId of new Set(running.map(({ framework }) => framework.id?.value ?? ''))) {
       const message = { kind: 'shutdown-framework', frameworkId } as const;
@@ -91,9 +85,8 @@ export class RunningAgent {
 
   /** Stops without touching the tasks: the next agent on the same work directory finds them. */
   leave(): void {
-    this.#stopping = true;
     clearInterval(this.#timer);
-    this.#link?.end();
+    this.#master.end();
   }
 
   /** A task of a framework without `checkpoint` does not outlive its agent. */
@@ -119,7 +112,7 @@ export class RunningAgent {
   #perform(output: AgentOutput): void {
     switch (output.kind) {
       case 'send':
-        this.#link?.say(output.message);
+        this.#master.say(output.message);
         break;
       case 'launch':
         void this.#launcher.launch(this.state.agentId ?? '', output.record);
@@ -137,59 +130,5 @@ export class RunningAgent {
         saveIdentity(this.#directory, output.agentId);
         break;
     }
-  }
-
-  async #connect(): Promise<void> {
-    // Where the master is told from there may be nobody either: that is like no master.
-    const address = await this.#master().catch(() => undefined);
-    if (this.#stopping) return;
-    if (address === undefined) {
-      this.#connectLater();
-      return;
-    }
-    const headers = { Connection: 'Upgrade', Upgrade: 'drey-agent' };
-    const request = httpRequest({ ...address, path: '/local/agent', headers });
-    request.setTimeout(connectTimeoutMs, () => request.destroy());
-    let upgraded = false;
-    request.on('upgrade', (_, socket, head) => {
-      upgraded = true;
-      socket.setTimeout(0);
-      if (head.length > 0) socket.unshift(head);
-      this.#open(socket);
-    });
-    // No master yet, or one that does not lead: asked again, for as long as it takes.
-    request.on('error', () => request.destroy());
-    request.on('response', (response) => response.resume());
-    request.on('close', () => {
-      if (!upgraded) this.#connectLater();
-    });
-    request.end();
-  }
-
-  #open(socket: Duplex): void {
-    this.#reconnectMs = firstReconnectMs;
-    const link = new Link<AgentMessage, MasterMessage>(socket, {
-      heard: (message) => {
-        this.#apply({ kind: 'message', now: Date.now(), message });
-        if (this.state.registered) this.#registered();
-      },
-      closed: () => this.#disconnected(link),
-    });
-    this.#link = link;
-    this.#apply({ kind: 'connected', now: Date.now() });
-  }
-
-  #disconnected(link: Link<AgentMessage, MasterMessage>): void {
-    if (this.#link !== link) return;
-    this.#link = undefined;
-    this.#apply({ kind: 'disconnected', now: Date.now() });
-    this.#connectLater();
-  }
-
-  #connectLater(): void {
-    if (this.#stopping) return;
-    const delayMs = this.#reconnectMs;
-    this.#reconnectMs = Math.min(longestReconnectMs, 2 * delayMs);
-    setTimeout(() => void this.#connect(), delayMs);
   }
 }
