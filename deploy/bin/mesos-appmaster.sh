@@ -24,7 +24,9 @@ if [ ! -x "$node" ]; then
 fi
 
 if [ -z "${FLINK_HOME:-}" ]; then
-  FLINK_HOME=$(find "$root/.drey" -maxdepth 1 -type d -name 'flink-[0-9]*[0-9]' 2>/dev/null | sort -V | tail -n 1)
+  # Names of three numbers only: a Flink that is being installed has one more part. No .drey is no error.
+  FLINK_HOME=$(find "$root/.drey" -maxdepth 1 -type d -regextype posix-extended \
+    -regex '.*/flink-[0-9]+\.[0-9]+\.[0-9]+' 2>/dev/null | sort -V | tail -n 1) || true
   [ -n "$FLINK_HOME" ] || fail "FLINK_HOME is not set; name Flink's directory, or run deploy/install/flink.sh 2.3.0"
   export FLINK_HOME
 fi

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -169,10 +169,36 @@ test('appmaster: a busy port is told with its key before anything starts', async
   }
 });
 
+/** The launcher alone in a repository of its own; in place of the appmaster it tells which Flink it was given. */
+function launch(flinks: readonly string[]) {
+  const root = mkdtempSync(join(scratch, 'root-'));
+  for (const folder of ['deploy/bin', 'deploy/appmaster', 'node_modules/.bin']) {
+    mkdirSync(join(root, folder), { recursive: true });
+  }
+  for (const name of flinks) mkdirSync(join(root, '.drey', name), { recursive: true });
+  copyFileSync(script, join(root, 'deploy/bin/mesos-appmaster.sh'));
+  symlinkSync(process.execPath, join(root, 'node_modules/.bin/node'));
+  writeFileSync(
+    join(root, 'deploy/appmaster/main.ts'),
+    "process.stdout.write(process.env.FLINK_HOME ?? '');",
+  );
+  const { PATH = '' } = process.env;
+  const launcher = join(root, 'deploy/bin/mesos-appmaster.sh');
+  return spawnSync(launcher, { env: { PATH }, encoding: 'utf8', timeout: 30_000 });
+}
+
 test('appmaster: without FLINK_HOME and Flink the launcher says what to do', () => {
-  const ended = start([], { FLINK_HOME: '/nowhere' });
-  assert.match(ended.stderr, /FLINK_CONF_DIR: there is neither .* in \/nowhere\/conf; name/);
-  assert.equal(ended.status, 1);
+  for (const flinks of [[], ['run', 'flink-2.3.0.123456']]) {
+    const ended = launch(flinks);
+    assert.match(ended.stderr, /FLINK_HOME is not set; name Flink's directory, or run deploy/);
+    assert.equal(ended.status, 1);
+  }
+});
+
+test('appmaster: the launcher takes the newest Flink that was brought, none that is being installed', () => {
+  const ended = launch(['flink-1.20.5', 'flink-2.3.0', 'flink-2.10.0', 'flink-2.10.0.123456']);
+  assert.match(ended.stdout, /\/\.drey\/flink-2\.10\.0$/);
+  assert.equal(ended.status, 0);
 });
 
 function start(
