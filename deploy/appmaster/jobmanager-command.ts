@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { hostname, userInfo } from 'node:os';
 import { delimiter, join } from 'node:path';
 import type { Configuration } from '#runtime/config/configuration.ts';
+import { classArchiveFlags } from './class-archive.ts';
 import type { Effective } from './effective.ts';
 import { flinkJars } from './flink-home.ts';
 import { type Java, moduleFlags } from './java.ts';
@@ -35,6 +36,7 @@ export function jobManagerCommand(inputs: {
   const { confDir } = effective;
   const args = [
     '-XX:+IgnoreUnrecognizedVMOptions',
+    ...classArchiveFlags(plan.flinkHome, java.path),
     ...memoryFlags(memory),
     ...moduleFlags(java),
     ...splitFlags(process.env.JVM_ARGS ?? ''),

@@ -33,16 +33,32 @@ fi
 # The temporary files of a killed JVM go with its sandbox.
 mkdir -p "$sandbox/tmp" || fail "cannot write below $sandbox"
 
-classpath=
-dist=
-for jar in "$home"/lib/*.jar; do
-  case $jar in
-    */flink-dist*) dist=$dist:$jar ;;
-    *) classpath=$classpath:$jar ;;
-  esac
-done
-classpath=${classpath#:}$dist
-classpath=${classpath#:}
+# In a sandbox the names are relative, as in the class archive: Java compares them as they are.
+if [ "$home" = "$(pwd)" ]; then lib=lib; else lib=$home/lib; fi
+# In the order of bytes, whatever the language of the agent.
+classpath=$(
+  LC_ALL=C
+  classpath=
+  dist=
+  for jar in "$lib"/*.jar; do
+    case $jar in
+      */flink-dist*) dist=$dist:$jar ;;
+      *) classpath=$classpath:$jar ;;
+    esac
+  done
+  classpath=${classpath#:}$dist
+  echo "${classpath#:}"
+)
+
+# Classes as this very Java maps them; where other jars are found it goes on without.
+archive=
+if [ -f "$home/class-archive/taskmanager.jsa" ]; then
+  release=$(dirname "$(readlink -f "$java")")/../release
+  if [ "$(cat "$home/class-archive/release")" = "$(cat "$release" 2>/dev/null)" ]; then
+    archive=-XX:SharedArchiveFile=$home/class-archive/taskmanager.jsa
+  fi
+fi
+
 for more in "${HADOOP_CLASSPATH:-}" "${HADOOP_CONF_DIR:-}" "${YARN_CONF_DIR:-}" "${HBASE_CONF_DIR:-}"; do
   [ -z "$more" ] || classpath=$classpath:$more
 done
@@ -83,7 +99,7 @@ export FLINK_HOME="$home" FLINK_CONF_DIR="$conf" FLINK_LIB_DIR="$home/lib"
 # These are lists of flags, written by Flink or by the operator: split at blanks, no file names made of stars.
 set -f
 # shellcheck disable=SC2086
-exec "$java" $modules ${JVM_ARGS:-} ${FLINK_ENV_JAVA_OPTS:-} ${FLINK_ENV_JAVA_OPTS_TM:-} \
+exec "$java" $modules ${archive:+"$archive"} ${JVM_ARGS:-} ${FLINK_ENV_JAVA_OPTS:-} ${FLINK_ENV_JAVA_OPTS_TM:-} \
   "-Djava.io.tmpdir=$sandbox/tmp" "-Dlog.file=$sandbox/flink-taskmanager.log" \
   ${log4j:+"-Dlog4j.configurationFile=$log4j"} \
   -classpath "$classpath" org.apache.flink.runtime.taskexecutor.TaskManagerRunner \

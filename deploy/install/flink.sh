@@ -2,7 +2,7 @@
 # Brings one Flink and the driver built for it: deploy/install/flink.sh <version> [dir]
 #
 # <dir> (default .drey/flink-<version> below the repository) becomes a Flink home: lib/ with Flink's
-# jars and the driver, examples/, conf/. Every jar is held to flink-<version>.sha256. A second run
+# jars and the driver, examples/, conf/, class-archive/ (what makes its JVMs start faster). Every jar is held to flink-<version>.sha256. A second run
 # finds everything in place and does nothing; several runs at once wait for each other.
 set -euo pipefail
 
@@ -33,6 +33,14 @@ home_stamp=$(hash_of "$sums" "$here/flink-home.pom.xml")
 driver_stamp=$(cd "$sources" && find pom.xml src -type f | LC_ALL=C sort | xargs sha256sum |
   cat - <(echo "$version") | sha256sum | cut -d ' ' -f 1)
 
+# Archives hold for the jars, the layout in a sandbox and the very Java that they were made with.
+java=$(readlink -f "${JAVA_HOME:+$JAVA_HOME/bin/java}" || readlink -f "$(command -v java)" || true)
+classes_stamp=$(
+  for file in "$here"/class-archive/*.ts "$here/../bin/mesos-taskmanager.sh" "${java%/bin/java}/release"; do
+    [[ ! -f $file ]] || cat "$file"
+  done | cat - <(echo "$home_stamp $driver_stamp") | sha256sum | cut -d ' ' -f 1
+)
+
 home_ready() {
   [[ $(cat "$home/.home-stamp" 2>/dev/null) == "$home_stamp" ]]
 }
@@ -44,6 +52,10 @@ driver_ready() {
 
 conf_ready() {
   diff -rq "$here/flink-conf" "$home/conf" >/dev/null 2>&1
+}
+
+classes_ready() {
+  [[ $(cat "$home/.classes-stamp" 2>/dev/null) == "$classes_stamp" ]]
 }
 
 # Runs Maven, silent unless it fails.
@@ -86,13 +98,30 @@ install_conf() {
 
 install_driver() {
   echo "flink $version: building the driver"
+  # What was made of the former jars must not outlive them.
+  rm -rf "$home/class-archive" "$home/.classes-stamp"
   maven -f "$sources/pom.xml" -Dbuild.folder="$scratch/build" package
   mv "$scratch/build/drey-flink-driver.jar" "$home/lib/drey-flink-driver.jar"
   echo "$driver_stamp" >"$home/.driver-stamp"
   echo "flink $version: driver ready"
 }
 
-if home_ready && conf_ready && driver_ready; then
+# Runs a job once and keeps what classes its JVMs loaded. Without it they start more slowly, no more.
+install_classes() {
+  local node=$root/node_modules/.bin/node
+  [[ -x $node ]] || node=node
+  echo "flink $version: archiving classes"
+  if "$node" "$here/class-archive/main.ts" "$home" >"$scratch/classes.log" 2>&1; then
+    echo "flink $version: class archives ready"
+  else
+    tail -n 60 "$scratch/classes.log" >&2
+    echo "flink $version: no class archives (above is why), JVMs start more slowly;" \
+      "to try again, remove $home/.classes-stamp" >&2
+  fi
+  echo "$classes_stamp" >"$home/.classes-stamp"
+}
+
+if home_ready && conf_ready && driver_ready && classes_ready; then
   echo "flink $version: nothing to do"
   exit 0
 fi
@@ -107,4 +136,5 @@ trap 'rm -rf "$scratch"' EXIT
 home_ready || install_home
 conf_ready || install_conf
 driver_ready || install_driver
+classes_ready || install_classes
 echo "flink $version: ready"

@@ -7,7 +7,9 @@ import { type Artifact, archiveOf } from './archive.ts';
 import { fileOf, filesBelow, type ShippedFile } from './tree.ts';
 
 /** What of a Flink home goes to the agents, where it is there. */
-const shippedFolders = ['bin', 'lib', 'plugins', 'usrlib'] as const;
+const shippedFolders = ['bin', 'lib', 'plugins', 'usrlib', 'class-archive'] as const;
+/** The JobManager runs where Flink's home is. */
+const notShipped = 'class-archive/jobmanager.jsa';
 /** The worker's entry is ours, whatever the distribution has under that name. */
 const entryName = 'bin/mesos-taskmanager.sh';
 const entryPath = join(import.meta.dirname, '../../deploy/bin/mesos-taskmanager.sh');
@@ -74,7 +76,7 @@ function homeFiles(home: string): readonly ShippedFile[] {
     .map((name) => ({ name, path: join(home, name) }))
     .filter(({ path }) => existsSync(path))
     .flatMap(({ name, path }) => filesBelow(path, name))
-    .filter(({ name }) => name !== entryName);
+    .filter(({ name }) => name !== entryName && name !== notShipped);
   if (!existsSync(entryPath)) return files;
   return [...files, { ...fileOf(entryPath, entryName), mode: 0o755 }];
 }

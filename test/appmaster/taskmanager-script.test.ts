@@ -16,6 +16,7 @@ function fakeJava(): string {
   const file = join(bin, 'java');
   writeFileSync(file, '#!/bin/sh\nfor each in "$@"; do printf "%s\\n" "$each"; done\n');
   chmodSync(file, 0o755);
+  writeFileSync(join(scratch, 'java', 'release'), 'JAVA_VERSION="17"\n');
   return join(scratch, 'java');
 }
 
@@ -23,7 +24,7 @@ function fakeJava(): string {
 function sandbox(): string {
   const folder = mkdtempSync(join(scratch, 'sandbox-'));
   for (const name of ['lib', 'conf', 'bin']) mkdirSync(join(folder, name));
-  for (const name of ['log4j-core.jar', 'flink-dist.jar', 'zookeeper.jar']) {
+  for (const name of ['log4j-core.jar', 'flink-dist.jar', 'zookeeper.jar', 'Z.jar']) {
     writeFileSync(join(folder, 'lib', name), '');
   }
   writeFileSync(join(folder, 'conf', 'log4j-console.properties'), '');
@@ -55,8 +56,8 @@ for (const shell of ['/bin/bash', '/bin/dash']) {
     assert.ok(
       lines.includes(`-Dlog4j.configurationFile=file:${folder}/conf/log4j-console.properties`),
     );
-    const jars = ['log4j-core', 'zookeeper', 'flink-dist'].map((jar) => `${folder}/lib/${jar}.jar`);
-    assert.equal(lines[lines.indexOf('-classpath') + 1], jars.join(':'));
+    const jars = 'lib/Z.jar:lib/log4j-core.jar:lib/zookeeper.jar:lib/flink-dist.jar';
+    assert.equal(lines[lines.indexOf('-classpath') + 1], jars);
     const main = lines.indexOf('org.apache.flink.runtime.taskexecutor.TaskManagerRunner');
     assert.deepEqual(lines.slice(main + 1), [
       '--configDir',
@@ -65,6 +66,29 @@ for (const shell of ['/bin/bash', '/bin/dash']) {
       '-Dsome.key=a b; $(touch x) "q"',
       '-Dtaskmanager.rpc.port=31001',
     ]);
+  });
+
+  test(`appmaster: a TaskManager outside of its sandbox names its jars in full (${shell})`, () => {
+    const home = sandbox();
+    const ended = start(shell, scratch, { JAVA_HOME: fakeJava(), FLINK_HOME: home });
+    const lines = ended.stdout.trim().split('\n');
+    const classPath = lines[lines.indexOf('-classpath') + 1] ?? '';
+    assert.equal(classPath.split(':')[0], `${home}/lib/Z.jar`);
+  });
+
+  test(`appmaster: a class archive is used by the Java that wrote it only (${shell})`, () => {
+    const folder = sandbox();
+    const archive = join(folder, 'class-archive');
+    const flag = `-XX:SharedArchiveFile=${archive}/taskmanager.jsa`;
+    const flags = (): readonly string[] =>
+      start(shell, folder, { JAVA_HOME: fakeJava(), JVM_ARGS: '-Xmx1m' }).stdout.split('\n');
+    mkdirSync(archive);
+    writeFileSync(join(archive, 'taskmanager.jsa'), '');
+    writeFileSync(join(archive, 'release'), 'JAVA_VERSION="17"\n');
+    assert.ok(flags().includes(flag));
+    assert.ok(flags().indexOf(flag) < flags().indexOf('-Xmx1m'), 'what is configured comes later');
+    writeFileSync(join(archive, 'release'), 'JAVA_VERSION="17.0.1"\n');
+    assert.ok(!flags().includes(flag));
   });
 
   test(`appmaster: what an agent lacks is said in one line (${shell})`, () => {

@@ -32,7 +32,7 @@ function scratch(t: TestContext): string {
 /** A Flink home with a linked plugin, a link to nowhere and a link in a circle. */
 function flinkHome(dir: string): string {
   const home = join(dir, 'flink');
-  for (const name of ['lib', 'bin', 'plugins/s3', 'opt']) {
+  for (const name of ['lib', 'bin', 'plugins/s3', 'opt', 'class-archive']) {
     mkdirSync(join(home, name), { recursive: true });
   }
   writeFileSync(join(home, 'lib/flink-dist.jar'), 'dist'.repeat(1000));
@@ -44,6 +44,8 @@ function flinkHome(dir: string): string {
   symlinkSync(join(home, 'plugins'), join(home, 'plugins/s3/circle'));
   symlinkSync(join(home, 'nowhere'), join(home, 'lib/broken'));
   writeFileSync(join(home, 'opt/not-shipped.jar'), 'no');
+  writeFileSync(join(home, 'class-archive/taskmanager.jsa'), 'its classes');
+  writeFileSync(join(home, 'class-archive/jobmanager.jsa'), 'not needed on agents');
   return home;
 }
 
@@ -81,6 +83,7 @@ test('artifacts: one archive holds what a TaskManager needs, links followed, our
   assert.deepEqual([...files.keys()].sort(), [
     'bin/config.sh',
     'bin/mesos-taskmanager.sh',
+    'class-archive/taskmanager.jsa',
     'lib/flink-dist.jar',
     'plugins/s3/linked.jar',
   ]);
