@@ -77,6 +77,7 @@ async function beginFunction(running: Running, name: string, place: Place): Prom
     copy: life.name,
     log: silentLog,
     decisionSubject: subjects.decision(name),
+    setAsideSubject: subjects.setAside(name),
   });
 }
 

@@ -24,6 +24,9 @@ const appendTimeoutMs = 5000;
 /** A stream that is not there yet is looked for again after so long. */
 const lookAgainMs = 250;
 
+/** The status of the service protocol by the remedy of an error, as `runtime/bus/micro.ts` tells it. */
+const statusOf = { retry: '503', reread: '409', 'give-up': '400' } as const;
+
 interface Waiting {
   readonly subject: string;
   readonly resolve: (message: BusMessage) => void;
@@ -207,8 +210,8 @@ export class SimBus implements Bus {
     } catch (error) {
       if (!(error instanceof DreyError)) throw error;
       const headers = {
-        'Nats-Service-Error': error.message,
-        'Nats-Service-Error-Code': error.code,
+        'Nats-Service-Error': `${error.code}: ${error.message}`,
+        'Nats-Service-Error-Code': statusOf[error.remedy],
       };
       this.publish(message.reply, new Uint8Array(), headers);
     }
@@ -224,7 +227,10 @@ export class SimBus implements Bus {
     if (!this.connected || !this.#life.alive) return;
     this.#life.world.history.note('fault', 'bus cut', `${this.#life.name} ${durationMs} ms`);
     this.#break(this.#random.span(0, 3));
-    this.#life.deliver(() => this.#tell(false));
+    this.#life.deliver(() => {
+      this.#tell(false);
+      this.#giveUp();
+    });
     this.#life.world.time.after(durationMs, () => this.#reconnect());
   }
 
@@ -232,6 +238,16 @@ export class SimBus implements Bus {
     const link = this.#link;
     link.cut();
     this.#life.world.time.after(noticeMs, () => this.#server.forget(link));
+  }
+
+  /** Nobody answers any more what was asked over the connection that broke. */
+  #giveUp(): void {
+    const waiting = [...this.#waiting.values()];
+    this.#waiting.clear();
+    for (const { subject, reject, timer } of waiting) {
+      timer.cancel();
+      reject(new RequestTimeoutError(subject, 0));
+    }
   }
 
   #reconnect(): void {

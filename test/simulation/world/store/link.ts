@@ -27,6 +27,7 @@ export interface LinkClient {
 export class StoreLink {
   readonly server: Server;
   alive = true;
+  #muted = false;
   readonly #ensemble: Ensemble;
   readonly #life: Life;
   readonly #random: Random;
@@ -56,6 +57,11 @@ export class StoreLink {
   cut(): void {
     this.alive = false;
     this.#arrives = this.#random.chance(0.5);
+  }
+
+  /** Nothing that this side hands over arrives any more. */
+  mute(): void {
+    this.#muted = true;
   }
 
   /** The client has noticed: nothing of what it waits for will be answered. */
@@ -127,7 +133,7 @@ export class StoreLink {
     const at = now + this.#random.span(0, this.#ensemble.weather.latencyMs);
     this.#answersAt = Math.max(this.#answersAt, at);
     this.#life.world.time.after(this.#answersAt - now, () => {
-      if (this.alive) this.#life.deliver(action);
+      if (this.alive && !this.#muted) this.#life.deliver(action);
     });
   }
 }

@@ -9,7 +9,7 @@ import { type Life, never } from '../life.ts';
 import type { Random } from '../random.ts';
 import type { Ensemble, LogEntry, Server } from './ensemble.ts';
 import { StoreLink } from './link.ts';
-import { parentOf, type TreeOp } from './tree.ts';
+import { ephemeralParent, notEmpty, parentOf, type TreeOp } from './tree.ts';
 
 const largestRecord = 512 * 1024;
 
@@ -84,9 +84,8 @@ export class SimStore implements Store {
 
   watch(path: string, listener: () => void): Promise<Stored | undefined> {
     return this.#read((server, link) => {
-      const found = storedAt(server, path);
-      if (found !== undefined) this.#watchOn(link, path, listener);
-      return found;
+      this.#watchOn(link, path, listener);
+      return storedAt(server, path);
     });
   }
 
@@ -174,8 +173,11 @@ export class SimStore implements Store {
               ? make((ops) => this.#ensemble.propose(id, ops))
               : undefined,
           answer: (entry) => {
-            if (entry.result.ok || anyhow) resolve(entry);
-            else reject(new StaleRecordError(entry.result.path));
+            const { result } = entry;
+            if (!result.ok && isForbidden(name, result.reason)) {
+              reject(new StoreRefusedError(`${name} ${result.path}: ${result.reason}`));
+            } else if (result.ok || anyhow) resolve(entry);
+            else reject(new StaleRecordError(result.path));
           },
           lost: () => reject(new StoreOutcomeUnknownError(`${name}: the connection broke`)),
         });
@@ -219,6 +221,12 @@ export class SimStore implements Store {
       },
       refused: () => this.cut(0),
     });
+  }
+
+  /** What is asked from now on reaches the server, and no answer comes back; then it breaks. */
+  loseAnswers(forMs: number): void {
+    this.#link?.mute();
+    this.#life.world.time.after(forMs, () => this.cut(0));
   }
 
   /** Breaks the connection for so long; where `silent`, the client notices only by its watchdog. */
@@ -324,6 +332,11 @@ export class SimStore implements Store {
       this.#ensemble.hold(this.#id, true);
     } else this.cut(0);
   }
+}
+
+/** What waits for no other writer to be cured. */
+function isForbidden(name: string, reason: string): boolean {
+  return reason === ephemeralParent || (name === 'discard' && reason === notEmpty);
 }
 
 function storedAt(server: Server, path: string): Stored | undefined {

@@ -26,6 +26,9 @@ export type TreeResult =
   | { readonly ok: true; readonly paths: readonly string[] }
   | { readonly ok: false; readonly path: string; readonly reason: string };
 
+export const ephemeralParent = 'an ephemeral has no children';
+export const notEmpty = 'not empty';
+
 /** The nodes of one server: a plain map, with children kept apart in order of their parents. */
 export class Tree {
   readonly #nodes = new Map<string, TreeNode>();
@@ -89,7 +92,7 @@ export class Tree {
     const parent = parentOf(op.path);
     const above = this.#nodes.get(parent);
     if (above === undefined) return 'no node above';
-    if (above.owner !== undefined) return 'an ephemeral has no children';
+    if (above.owner !== undefined) return ephemeralParent;
     const number = this.#sequence.get(parent) ?? 0;
     const path = op.sequential === true ? op.path + String(number).padStart(10, '0') : op.path;
     if (this.#nodes.has(path)) return 'node exists';
@@ -104,7 +107,7 @@ export class Tree {
   }
 
   #remove(path: string, node: TreeNode, undo: (() => void)[]): string | undefined {
-    if ((this.#children.get(path)?.size ?? 0) > 0) return 'not empty';
+    if ((this.#children.get(path)?.size ?? 0) > 0) return notEmpty;
     this.#drop(path);
     undo.push(() => this.#add(path, node));
     return undefined;
