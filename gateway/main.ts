@@ -24,6 +24,7 @@ import { gatewayMetrics, watchStatus } from './metrics.ts';
 import { clusterSettingsOf, type Machine } from './spec/cluster.ts';
 import { type GatewaySettings, gatewaySettingsOf } from './spec/gateway.ts';
 import { keyWarnings } from './spec/keys.ts';
+import { type Withheld, withhold } from './spec/withheld.ts';
 
 const usage = 'node gateway/main.ts [--join] [--conf-dir DIR] [-Dkey=value …]';
 const closeAfterMs = 5000;
@@ -49,9 +50,10 @@ async function main(words: readonly string[], closers: Closers): Promise<number>
   closers.push(() => mesos.close());
   const artifacts = await ship(config, confDir, settings, log, closers);
   const full = withUris(configured, artifacts.urls);
+  const withheld = withhold(full, settings.cluster, artifacts.urls);
   const stop = Promise.withResolvers<GatewayEnd>();
   onSignals(() => stop.resolve({ kind: 'stopped' }));
-  const running = run(config, settings, full, {
+  const running = run(config, settings, withheld, {
     ...{ mesos, log, closers, joins },
     port: artifacts.port,
   });
@@ -75,7 +77,7 @@ interface Surroundings {
 async function run(
   config: Configuration,
   settings: GatewaySettings,
-  configured: ClusterSettings,
+  { stored, complete }: Withheld,
   { mesos, log, closers, joins, port }: Surroundings,
 ): Promise<GatewayEnd> {
   const id = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
@@ -90,7 +92,8 @@ async function run(
     subjects: subjectsOf(settings.cluster),
     paths: recordPathsOf(settings.zookeeper.path, settings.cluster),
     id,
-    settings: configured,
+    settings: stored,
+    complete,
     log,
     metrics: gatewayMetrics(registry),
     giveUpAfterMs: config.durationMs('drey.mesos.wait') ?? 30_000,

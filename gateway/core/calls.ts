@@ -23,7 +23,7 @@ export interface Levels {
   suppressed: boolean;
 }
 
-type Part = Pick<GatewaySurroundings, 'bus' | 'clock' | 'mesos' | 'log' | 'metrics'>;
+type Part = Pick<GatewaySurroundings, 'bus' | 'clock' | 'mesos' | 'log' | 'metrics' | 'complete'>;
 
 /** Whose calls these are, and who hears of their offers. */
 export interface DeskOptions {
@@ -143,9 +143,11 @@ export class CallDesk {
   async #accept(call: SchedulerCall): Promise<CallOutcome> {
     const offers = idsOf(call.accept?.offer_ids);
     if (offers.length === 0) return refused('ACCEPT names no offer');
+    const whole = this.#part.complete?.(call) ?? call;
+    if (typeof whole === 'string') return refused(whole);
     const { missing } = this.lent.takeAll(offers);
     if (missing !== undefined) return refused(`offer ${missing} is not held`);
-    const outcome = await this.#send(call);
+    const outcome = await this.#send(whole);
     // Silent if they were used; else the master must not wait for us.
     if (outcome.outcome === 'unknown') this.declineOffers(offers);
     if (outcome.outcome === 'refused') this.#keep(offers);

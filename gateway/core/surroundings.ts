@@ -1,3 +1,4 @@
+import type { SchedulerCall } from '#proto/mesos/types.ts';
 import type { RecordPaths } from '#proto/records.ts';
 import type { ClusterSettings } from '#proto/spec.ts';
 import type { Subjects } from '#proto/subjects.ts';
@@ -19,7 +20,10 @@ export interface GatewaySurroundings {
   readonly paths: RecordPaths;
   /** This gateway's name, alone its own among all candidates. */
   readonly id: string;
+  /** As they are stored: without what may be secret. */
   readonly settings: ClusterSettings;
+  /** Puts what was left out of the settings into an ACCEPT; a sentence where it cannot. */
+  readonly complete?: (call: SchedulerCall) => SchedulerCall | string;
   readonly log: Log;
   readonly metrics: GatewayMetrics;
   /**

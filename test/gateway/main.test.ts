@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -83,8 +83,12 @@ test('gateway: killed while it leads, its standby takes over with the same frame
     }, soon('the standby subscribes'));
     assert.equal(after.id, before.id);
     assert.ok(after.epoch > before.epoch);
-    const [uri] = (await drey.store.read(drey.paths.spec))?.data.match(/http:[^"]*conf\.tar/) ?? [];
-    assert.equal((await fetch(uri ?? '')).status, 200);
+    const spec = (await drey.store.read(drey.paths.spec))?.data ?? '';
+    const [, content] = /"drey:withheld:([0-9a-f]{64}\/conf\.tar)"/.exec(spec) ?? [];
+    const token = readFileSync(join(world.dir, 'state/artifacts/token'), 'utf8').trim();
+    assert.ok(!spec.includes(token), 'the token is not in the record');
+    const url = `http://127.0.0.1:${standby.artifacts}/${token}/${content}`;
+    assert.equal((await fetch(url)).status, 200);
     await second.kill('SIGTERM');
     assert.equal(await second.ended, 0);
     const left = await until(async () => {

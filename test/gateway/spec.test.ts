@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { clusterSettingsOf } from '#gateway/spec/cluster.ts';
 import { gatewaySettingsOf } from '#gateway/spec/gateway.ts';
 import { keyWarnings } from '#gateway/spec/keys.ts';
+import { withhold } from '#gateway/spec/withheld.ts';
 import { Configuration } from '#runtime/config/configuration.ts';
 import { clusterOf } from '#runtime/config/connections.ts';
 import { ConfigurationError } from '#runtime/errors.ts';
@@ -141,4 +142,37 @@ test('spec: the cluster has a name, its records never lie below those of Flink',
   }
   const below = of({ ...base, 'drey.zookeeper.path': '/flink/default/drey' });
   assert.throws(() => gatewaySettingsOf(below, machine, {}), /Flink deletes \/flink\/default/);
+});
+
+test('spec: what only tasks need is stored by name, and put into the ACCEPT by the gateway alone', () => {
+  const made = (password: string, token: string) => {
+    const ours = `http://10.0.0.1:9000/${token}/${'ab'.repeat(32)}/conf.tar`;
+    const plain = settings({
+      'containerized.taskmanager.env.DB_PASSWORD': password,
+      [`${tasks}.uris`]: 'https://u:canary@files/x.jar',
+    });
+    const own = { value: ours, extract: true, executable: false, cache: true };
+    const uris = [own, ...plain.task.uris];
+    return withhold({ ...plain, task: { ...plain.task, uris } }, 'c', [ours]);
+  };
+  const { stored, complete } = made('canary-1', 'canary-token');
+  assert.doesNotMatch(JSON.stringify(stored), /canary/);
+  const name = stored.task.environment.DB_PASSWORD ?? '';
+  assert.match(name, /^drey:withheld:[0-9a-f]{16}:DB_PASSWORD$/);
+  assert.equal(stored.task.uris[0]?.value, `drey:withheld:${'ab'.repeat(32)}/conf.tar`);
+  const accept = (value: string) => {
+    const environment = { variables: [{ name: 'DB_PASSWORD', value }] };
+    const command = { environment, uris: stored.task.uris.map((uri) => ({ value: uri.value })) };
+    const info = { name: 't', task_id: { value: 't' }, agent_id: { value: 'a' }, command };
+    const operations = [{ type: 'LAUNCH', launch: { task_infos: [info] } }] as const;
+    return { type: 'ACCEPT', accept: { offer_ids: [{ value: 'o' }], operations } } as const;
+  };
+  const whole = complete(accept(name));
+  assert.match(JSON.stringify(whole), /"canary-1".*canary-token.*u:canary@files/);
+  assert.deepEqual(made('canary-1', 'other-token').stored, stored, 'the same on another gateway');
+  assert.notEqual(made('canary-2', 'canary-token').stored.task.environment.DB_PASSWORD, name);
+  assert.match(
+    String(made('canary-2', 'x').complete(accept(name))),
+    /DB_PASSWORD, which is not of this/,
+  );
 });
