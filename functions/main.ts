@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { functionRoles, inboxOf, type Role } from '#proto/access.ts';
-import { recordFolders, recordPathsOf } from '#proto/records.ts';
+import { recordFolders, recordPathsOf, steadyRecords } from '#proto/records.ts';
 import { subjectsOf } from '#proto/subjects.ts';
 import type { Subscription } from '#runtime/bus/bus.ts';
 import { connectBus } from '#runtime/bus/nats.ts';
@@ -15,6 +15,7 @@ import { createRegistry, functionMetrics, gauge } from '#runtime/metrics.ts';
 import type { RunMetrics } from '#runtime/run/options.ts';
 import { type Running, runFunction } from '#runtime/run/runner.ts';
 import { onTermination } from '#runtime/shutdown.ts';
+import { rememberReads } from '#runtime/store/remembered.ts';
 import { connectStore } from '#runtime/store/zookeeper.ts';
 import { everyFunction } from './all.ts';
 import type { FunctionContext } from './shared/context.ts';
@@ -106,7 +107,8 @@ async function connect(
   });
   for (const folder of recordFolders(paths)) await store.ensure(folder);
   await ensureStreams(bus, subjects, streamReplicasOf(config));
-  return { subjects, paths, store, bus, clock, log };
+  const remembering = rememberReads(store, clock, steadyRecords(paths));
+  return { subjects, paths, store: remembering, bus, clock, log };
 }
 
 interface Copy {

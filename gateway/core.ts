@@ -1,9 +1,12 @@
-import type { FrameworkRecord } from '#proto/records.ts';
-import { specRecord } from '#proto/spec.ts';
+import { type FrameworkRecord, frameworkRecord } from '#proto/records.ts';
+import { type SpecRecord, specRecord } from '#proto/spec.ts';
 import { sleep, type Timer } from '#runtime/clock.ts';
 import { DreyError } from '#runtime/errors.ts';
 import { type Candidate, elect } from '#runtime/store/election.ts';
+import type { Versioned } from '#runtime/store/ops.ts';
 import { readRecord } from '#runtime/store/records.ts';
+import { rememberReads } from '#runtime/store/remembered.ts';
+import type { Store } from '#runtime/store/store.ts';
 import { sameSettings, sharedSettings } from './core/cluster-records.ts';
 import { FrameworkBook } from './core/framework.ts';
 import { Reign, type ReignEnd } from './core/reign.ts';
@@ -58,6 +61,9 @@ class Standing implements Gateway {
   readonly ready: Promise<void>;
   readonly #part: GatewaySurroundings;
   readonly #book: FrameworkBook;
+  /** What a standby looks at every 2 s is read when it has changed. */
+  readonly #seen: Store;
+  #compared: Versioned<SpecRecord> | undefined;
   readonly #finish: (end: GatewayEnd) => void;
   readonly #getReady: () => void;
   #over = false;
@@ -76,6 +82,9 @@ class Standing implements Gateway {
   constructor(part: GatewaySurroundings) {
     this.#part = part;
     this.#book = new FrameworkBook(part);
+    const { store, clock, paths } = part;
+    const looked = { nodes: [paths.framework, paths.spec], folders: [] };
+    this.#seen = rememberReads(store, clock, looked);
     const finished = Promise.withResolvers<GatewayEnd>();
     this.finished = finished.promise;
     this.#finish = finished.resolve;
@@ -208,14 +217,17 @@ class Standing implements Gateway {
 
   async #look(): Promise<void> {
     if (this.#leads(this.#term)) return;
-    const { store, paths, settings, log } = this.#part;
+    const { paths, settings, log } = this.#part;
     try {
-      const record = (await this.#book.read())?.value;
-      if (this.#hasEnded(record)) {
+      const record = await readRecord(this.#seen, paths.framework, frameworkRecord);
+      if (this.#hasEnded(record?.value)) {
         await this.#conclude({ kind: 'ended' });
         return;
       }
-      const spec = await readRecord(store, paths.spec, specRecord);
+      const spec = await readRecord(this.#seen, paths.spec, specRecord);
+      // The same object was compared before.
+      if (spec === this.#compared) return;
+      this.#compared = spec;
       const differs =
         spec !== undefined &&
         !sameSettings(sharedSettings(spec.value.configured), sharedSettings(settings));

@@ -264,3 +264,16 @@ export function recordFolders(paths: RecordPaths): readonly string[] {
     paths.leader,
   ];
 }
+
+/** What is read again with nearly every decision, and changes seldom. */
+export function steadyRecords(paths: RecordPaths): {
+  readonly nodes: readonly string[];
+  readonly folders: readonly string[];
+} {
+  const { framework, spec, fleet, launches, reconcile, driver } = paths;
+  const { workers, waiting, due, leaving, agents, commands } = paths;
+  return {
+    nodes: [framework, spec, fleet, launches, reconcile, driver],
+    folders: [workers, waiting, due, leaving, agents, commands],
+  };
+}

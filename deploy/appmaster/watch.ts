@@ -1,5 +1,7 @@
 import { type FrameworkRecord, frameworkRecord, recordPathsOf } from '#proto/records.ts';
+import { systemClock } from '#runtime/clock.ts';
 import { readRecord } from '#runtime/store/records.ts';
+import { rememberReads } from '#runtime/store/remembered.ts';
 import type { Store } from '#runtime/store/store.ts';
 import type { Outcome } from './stack.ts';
 
@@ -22,6 +24,8 @@ export interface WatchOptions {
 export class FrameworkWatch {
   readonly #options: WatchOptions;
   readonly #path: string;
+  /** Asks ZooKeeper only when the record has changed. */
+  readonly #store: Store;
   readonly #stop = new AbortController();
   #timer: NodeJS.Timeout | undefined;
   #latest: FrameworkRecord | undefined;
@@ -29,6 +33,7 @@ export class FrameworkWatch {
   constructor(options: WatchOptions) {
     this.#options = options;
     this.#path = recordPathsOf(options.zookeeperPath, options.cluster).framework;
+    this.#store = rememberReads(options.store, systemClock, { nodes: [this.#path], folders: [] });
   }
 
   /** The record as it was last read. */
@@ -38,7 +43,7 @@ export class FrameworkWatch {
 
   /** Reads once; the caller decides by it what to start. */
   async read(): Promise<FrameworkRecord | undefined> {
-    const read = await readRecord(this.#options.store, this.#path, frameworkRecord);
+    const read = await readRecord(this.#store, this.#path, frameworkRecord);
     if (read !== undefined) this.#latest = read.value;
     return this.#latest;
   }

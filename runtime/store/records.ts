@@ -53,8 +53,19 @@ export async function readChildren<T>(
   );
 }
 
+/** A store that remembers its readings hands out the same one again: it is parsed once. */
+const parsedBefore = new WeakMap<Stored, { readonly schema: unknown; readonly record: unknown }>();
+
 /** @throws UnreadableRecordError it is no JSON, does not fit the schema or was written by a newer drey. */
 export function parseRecord<T>(stored: Stored, schema: z.ZodType<T>): Versioned<T> {
+  const before = parsedBefore.get(stored);
+  if (before?.schema === schema) return before.record as Versioned<T>;
+  const record = parse(stored, schema);
+  parsedBefore.set(stored, { schema, record });
+  return record;
+}
+
+function parse<T>(stored: Stored, schema: z.ZodType<T>): Versioned<T> {
   const { path, version } = stored;
   let json: unknown;
   try {

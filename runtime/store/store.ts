@@ -43,6 +43,13 @@ export interface Store {
    * session expires. Each watched node is read again after a reconnect: watch few.
    */
   watch(path: string, listener: () => void): Promise<Stored | undefined>;
+  /**
+   * Reads the node and calls `stale` once, when what was read may hold no more: the node was made,
+   * changed or vanished, or the connection broke. The call comes before any later answer.
+   */
+  follow(path: string, stale: () => void): Promise<Stored | undefined>;
+  /** The same for the names of a folder's children. */
+  followList(path: string, stale: () => void): Promise<readonly string[]>;
   /** Tells each change of the session. Returns the way to stop listening. */
   onSession(listener: (state: SessionState) => void): () => void;
   readonly session: SessionState;

@@ -9,6 +9,7 @@ import {
 import type { Clock } from '../clock.ts';
 import { StoreRefusedError, StoreUnavailableError } from '../errors.ts';
 import { codeOf } from './codes.ts';
+import { Follows } from './follows.ts';
 import { checkRecord, checkTransaction } from './limits.ts';
 import { culpritOf } from './outcomes.ts';
 import { parseChroot, parseServers } from './servers.ts';
@@ -81,12 +82,14 @@ function firstContact(session: Session, clock: Clock, timeoutMs: number): Promis
 class ZooKeeperStore implements Store {
   readonly #session: Session;
   readonly #watches: Watches;
+  readonly #follows: Follows;
   readonly #chroot: string;
   readonly #acl: ACL[];
 
   constructor(session: Session, chroot: string, acl: ACL[]) {
     this.#session = session;
     this.#watches = new Watches(session);
+    this.#follows = new Follows(session);
     this.#chroot = chroot;
     this.#acl = acl;
   }
@@ -181,6 +184,15 @@ class ZooKeeperStore implements Store {
   async watch(path: string, listener: () => void): Promise<Stored | undefined> {
     const reading = await this.#watches.watch(this.#full(path), listener);
     return reading && { path, data: textOf(reading.data), version: reading.stat.version };
+  }
+
+  async follow(path: string, stale: () => void): Promise<Stored | undefined> {
+    const reading = await this.#follows.node(this.#full(path), stale);
+    return reading && { path, data: textOf(reading.data), version: reading.stat.version };
+  }
+
+  async followList(path: string, stale: () => void): Promise<readonly string[]> {
+    return [...(await this.#follows.list(this.#full(path), stale))].sort();
   }
 
   close(): Promise<void> {

@@ -66,6 +66,14 @@ export class MemoryStore implements Store {
     return this.read(path);
   }
 
+  async follow(path: string): Promise<Stored | undefined> {
+    return this.read(path);
+  }
+
+  async followList(path: string): Promise<readonly string[]> {
+    return this.list(path);
+  }
+
   onSession(): () => void {
     return () => {};
   }

@@ -3,13 +3,14 @@ import { ensureStreams } from '#functions/shared/streams.ts';
 import { silentMetrics } from '#gateway/core/surroundings.ts';
 import { startGateway } from '#gateway/core.ts';
 import type { Mesos } from '#gateway/mesos/mesos.ts';
-import { type RecordPaths, recordFolders } from '#proto/records.ts';
+import { type RecordPaths, recordFolders, steadyRecords } from '#proto/records.ts';
 import type { ClusterSettings } from '#proto/spec.ts';
 import type { Subjects } from '#proto/subjects.ts';
 import type { Bus } from '#runtime/bus/bus.ts';
 import { DreyError } from '#runtime/errors.ts';
 import { silentLog } from '#runtime/log.ts';
 import { runFunction } from '#runtime/run/runner.ts';
+import { rememberReads } from '#runtime/store/remembered.ts';
 import type { Store } from '#runtime/store/store.ts';
 import type { Table } from './table.ts';
 import type { Running } from './world/slot.ts';
@@ -49,19 +50,24 @@ export async function beginFunctions(
   names: readonly string[],
   place: Place,
 ): Promise<void> {
-  const { life, store, bus } = running;
+  const { life, bus } = running;
   const { subjects, paths } = place;
   try {
-    for (const folder of recordFolders(paths)) await store.ensure(folder);
+    for (const folder of recordFolders(paths)) await running.store.ensure(folder);
     await ensureStreams(bus, subjects);
-    await Promise.all(names.map((name) => beginFunction(running, name, place)));
+    const store = rememberReads(running.store, life.clock, steadyRecords(paths));
+    await Promise.all(names.map((name) => beginFunction({ ...running, store }, name, place)));
   } catch (error) {
     if (!(error instanceof DreyError)) throw error;
     life.crash(`cannot start: ${error.message}`);
   }
 }
 
-async function beginFunction(running: Running, name: string, place: Place): Promise<void> {
+async function beginFunction(
+  running: Omit<Running, 'store'> & { readonly store: Store },
+  name: string,
+  place: Place,
+): Promise<void> {
   const { life } = running;
   const { subjects, paths, tampering, table } = place;
   const store = tampering.store?.(running.store, name) ?? running.store;

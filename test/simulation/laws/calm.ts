@@ -12,6 +12,8 @@ const connectedMs = 20_000;
 const thawedMs = 30_000;
 /** A SUPPRESS that comes so soon behind a REVIVE denies it. */
 const behindMs = 500;
+/** A copy decides SUPPRESS by what waited so long before, and cannot know of a worker that came since. */
+const unknownMs = 100;
 /** How long the world is given after the last fault: a stream that fell silent is noticed after 45 s. */
 const settleMs = 110_000;
 
@@ -27,6 +29,8 @@ export class CalmLaws {
   #strangerSince: number | undefined;
   /** The last REVIVE, and who waited then. */
   #revive: { readonly at: number; readonly waiting: readonly string[] } = { at: 0, waiting: [] };
+  /** Since when each worker that waits was seen to wait. */
+  #waits: ReadonlyMap<string, number> = new Map();
 
   constructor(watched: Watched, laws: Laws, session: () => string | undefined) {
     this.#watched = watched;
@@ -51,7 +55,8 @@ export class CalmLaws {
     const now = world.time.now();
     const { at, waiting } = this.#revive;
     if (this.#calmSince === undefined || now - this.#calmSince < thawedMs) return;
-    const waits = records.waiting.filter((id) => waiting.includes(id));
+    const known = (id: string): boolean => now - (this.#waits.get(id) ?? now) >= unknownMs;
+    const waits = records.waiting.filter((id) => waiting.includes(id) && known(id));
     if (now - at > behindMs || waits.length === 0) return;
     const what = `SUPPRESS ${now - at} ms behind the REVIVE for ${waits.join(' ')}`;
     this.#laws.broken('never suppressed while a worker waits', what, waits);
@@ -64,6 +69,9 @@ export class CalmLaws {
   #look(): void {
     const { time } = this.#watched.world;
     time.after(1000, () => {
+      const now = time.now();
+      const { waiting } = this.#watched.records;
+      this.#waits = new Map(waiting.map((id) => [id, this.#waits.get(id) ?? now]));
       this.#offers(time.now());
       this.#revived(time.now());
       this.#superseded(time.now());

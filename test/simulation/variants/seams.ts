@@ -96,6 +96,8 @@ function storeLike(store: Store, other: Partial<Pick<Store, 'read' | 'watch' | '
     createEphemeralSequential: (prefix, data) => store.createEphemeralSequential(prefix, data),
     discard: (path) => store.discard(path),
     watch: (path, listener) => store.watch(path, listener),
+    follow: (path, stale) => store.follow(path, stale),
+    followList: (path, stale) => store.followList(path, stale),
     onSession: (listener) => store.onSession(listener),
     get session() {
       return store.session;

@@ -1,5 +1,5 @@
 import type { World } from '../life.ts';
-import { Tree, type TreeOp, type TreeResult } from './tree.ts';
+import { parentOf, Tree, type TreeOp, type TreeResult } from './tree.ts';
 
 /** One transaction in the order in which it was agreed; a refused one counts too. */
 export interface LogEntry {
@@ -17,6 +17,11 @@ export interface StoreWeather {
   agreeMs: number;
   /** How far each server is behind the leader, ms, at most; the first is the leader's own. */
   lagMs: number[];
+}
+
+/** What is watched where the names of a folder's children are. */
+export function listOf(folder: string): string {
+  return `${folder}/*`;
 }
 
 /** One server: applies the log in order, each entry some time after it was agreed. */
@@ -44,7 +49,12 @@ export class Server {
     this.applied = entry.zxid;
     if (entry.result.ok) {
       this.tree.apply(entry.zxid, entry.ops);
-      for (const path of entry.result.paths) this.#fire(path);
+      for (const [index, path] of entry.result.paths.entries()) {
+        const kind = entry.ops[index]?.kind;
+        if (kind === 'check') continue;
+        this.#fire(path);
+        if (kind !== 'set') this.#fire(listOf(parentOf(path)));
+      }
     }
     const ready = this.#waiting.filter(({ zxid }) => zxid <= entry.zxid);
     this.#waiting = this.#waiting.filter(({ zxid }) => zxid > entry.zxid);
@@ -57,7 +67,7 @@ export class Server {
     for (const fire of watches ?? []) fire();
   }
 
-  /** Calls once when the node changes, comes or goes. */
+  /** Calls once when the node changes, comes or goes; for `listOf` a folder, when a child comes or goes. */
   watch(path: string, fire: () => void): void {
     const watches = this.#watches.get(path) ?? new Set();
     watches.add(fire);

@@ -34,6 +34,7 @@ export class StoreLink {
   readonly #client: LinkClient;
   readonly #waiting: Call[] = [];
   readonly #unanswered = new Set<Call>();
+  readonly #following = new Set<() => void>();
   #busy = false;
   #answersAt = 0;
   /** Whether a proposal that was under way when the link broke still arrives. */
@@ -69,6 +70,16 @@ export class StoreLink {
     const lost = [...this.#unanswered];
     this.#unanswered.clear();
     for (const call of lost) call.lost();
+    for (const tell of [...this.#following]) tell();
+  }
+
+  /** Tells once that what is watched has changed, or that this connection is no more. */
+  follow(what: string, stale: () => void): void {
+    const tell = (): void => {
+      if (this.#following.delete(tell)) stale();
+    };
+    this.#following.add(tell);
+    this.server.watch(what, () => this.answer(tell));
   }
 
   #next(): void {

@@ -7,7 +7,7 @@ import {
 import type { SessionState, Store, Stored, StoreOp } from '#runtime/store/store.ts';
 import { type Life, never } from '../life.ts';
 import type { Random } from '../random.ts';
-import type { Ensemble, LogEntry, Server } from './ensemble.ts';
+import { type Ensemble, type LogEntry, listOf, type Server } from './ensemble.ts';
 import { StoreLink } from './link.ts';
 import { ephemeralParent, notEmpty, parentOf, type TreeOp } from './tree.ts';
 
@@ -86,6 +86,20 @@ export class SimStore implements Store {
     return this.#read((server, link) => {
       this.#watchOn(link, path, listener);
       return storedAt(server, path);
+    });
+  }
+
+  follow(path: string, stale: () => void): Promise<Stored | undefined> {
+    return this.#read((server, link) => {
+      link.follow(path, stale);
+      return storedAt(server, path);
+    });
+  }
+
+  followList(path: string, stale: () => void): Promise<readonly string[]> {
+    return this.#read((server, link) => {
+      link.follow(listOf(path), stale);
+      return server.tree.children(path);
     });
   }
 
