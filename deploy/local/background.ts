@@ -23,11 +23,11 @@ export type ExitOf = Promise<number | string>;
 const everyMs = 50;
 
 /** Once everything is being stopped nothing may be started behind its back. */
-let stopping = false;
+let stopped: Promise<void> | undefined;
 
 /** Starts a process that outlives this one, with its output in a log and its id in a file. */
 export function startBackground(name: PartName, command: BackgroundCommand): ExitOf {
-  if (stopping) throw new Error(`${name} is not started: everything is being stopped`);
+  if (stopped !== undefined) throw new Error(`${name} is not started: everything is being stopped`);
   const log = openSync(logOf(name), 'a');
   const child = spawn(command.file, command.args, {
     cwd: runFolder,
@@ -66,9 +66,16 @@ export async function waitForLog(
   }
 }
 
-/** Stops every part that runs, in order; whatever does not end in time is killed with its group. */
-export async function stopAll(say: (line: string) => void): Promise<void> {
-  stopping = true;
+/**
+ * Stops every part that runs, in order; whatever does not end in time is killed with its group.
+ * However often it is called, this is done once.
+ */
+export function stopAll(say: (line: string) => void): Promise<void> {
+  stopped ??= stopParts(say);
+  return stopped;
+}
+
+async function stopParts(say: (line: string) => void): Promise<void> {
   for (const name of partNames) {
     const pid = pidOf(name);
     if (pid !== undefined) {
@@ -81,16 +88,25 @@ export async function stopAll(say: (line: string) => void): Promise<void> {
 
 async function stopOne(name: PartName, pid: number, say: (line: string) => void): Promise<void> {
   const graceMs = name === 'appmaster' ? 60_000 : 10_000;
-  process.kill(pid, 'SIGTERM');
+  signal(pid, 'SIGTERM');
   const deadline = Date.now() + graceMs;
   while (pidOf(name) !== undefined) {
     if (Date.now() > deadline) {
       say(`${name} did not stop within ${graceMs / 1000} s, killing it`);
       // Each part leads a process group of its own.
-      process.kill(-pid, 'SIGKILL');
+      signal(-pid, 'SIGKILL');
       return;
     }
     await sleep(everyMs);
+  }
+}
+
+/** To a process, or (negative) to a group. One that has just ended is no error: others are to be stopped. */
+function signal(pid: number, name: NodeJS.Signals): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }
 

@@ -6,7 +6,7 @@ import { sleep, stopAll } from './background.ts';
 import { demo, sayWhere } from './demo.ts';
 import { FlinkRest } from './flink.ts';
 import { partNames, pidOf, readFacts, root, runFolder } from './run-folder.ts';
-import { flinkHomeOf, refuseSecondStack, startStack } from './start.ts';
+import { flinkHomeOf, refuseOthers, startStack } from './start.ts';
 
 const versions = ['2.3.0', '1.20.5'];
 const endLimitMs = 30_000;
@@ -17,7 +17,7 @@ async function main(command: string | undefined, args: string[]): Promise<number
   switch (command) {
     case 'up': {
       const { flink } = options(args, false);
-      refuseSecondStack();
+      refuseOthers();
       await install(flink);
       const stack = await startStack(flinkHomeOf(flink), say).catch(async (error: unknown) => {
         await stopAll(say);
@@ -28,7 +28,7 @@ async function main(command: string | undefined, args: string[]): Promise<number
     }
     case 'demo': {
       const { flink, keep } = options(args, true);
-      refuseSecondStack();
+      refuseOthers();
       await install(flink);
       const setupSeconds = Math.round((Date.now() - startedMs) / 100) / 10;
       const json = await demo({ version: flink, keep, setupSeconds, say });
@@ -115,20 +115,31 @@ function sentence(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** The exit code of the signal that ends this command. */
+let interrupted: number | undefined;
+
 for (const [signal, code] of [
   ['SIGINT', 130],
   ['SIGTERM', 143],
+  ['SIGHUP', 129],
 ] as const) {
-  process.once(signal, () => {
+  // Not once: an impatient second Ctrl-C must not leave the stack running.
+  process.on(signal, () => {
+    if (interrupted !== undefined) return;
+    interrupted = code;
     say(`stopping on ${signal}`);
     void stopAll(say).then(() => process.exit(code));
   });
 }
+// A terminal that is gone takes no more lines; what runs is to be stopped all the same.
+process.stdout.on('error', () => {});
 
+let exitCode: number;
 try {
-  process.exitCode = await main(process.argv[2], process.argv.slice(3));
+  exitCode = await main(process.argv[2], process.argv.slice(3));
 } catch (error) {
-  process.stderr.write(`${sentence(error)}\n`);
-  process.exitCode = 1;
+  if (interrupted === undefined) process.stderr.write(`${sentence(error)}\n`);
+  exitCode = 1;
 }
-process.exit();
+if (interrupted !== undefined) await stopAll(say);
+process.exit(interrupted ?? exitCode);

@@ -1,5 +1,6 @@
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { startOf } from './mesos/agent/process-start.ts';
 
 /** The repository. */
 export const root = resolve(import.meta.dirname, '../..');
@@ -40,12 +41,23 @@ export function logOf(name: PartName): string {
   return join(runFolder, 'logs', `${name}.log`);
 }
 
-/** Empties the folder: a stack begins without a past. */
+/** What every stack makes in its folder; by them a folder of ours is known. */
+const folders = ['logs', 'pids', 'conf'];
+
+/** Empties the folder: a stack begins without a past. @throws Error where the folder is not a stack's. */
 export function makeRunFolder(): void {
+  refuseForeignFolder();
   rmSync(runFolder, { recursive: true, force: true });
-  for (const name of ['logs', 'pids', 'conf']) {
-    mkdirSync(join(runFolder, name), { recursive: true });
-  }
+  for (const name of folders) mkdirSync(join(runFolder, name), { recursive: true });
+}
+
+/** @throws Error when the folder holds what no stack has made: it is left as it is. */
+export function refuseForeignFolder(): void {
+  const names = existsSync(runFolder) ? readdirSync(runFolder) : [];
+  if (names.length === 0 || folders.every((name) => names.includes(name))) return;
+  throw new Error(
+    `${runFolder} is not empty and holds no local stack; name an empty or a new folder in DREY_LOCAL_RUN`,
+  );
 }
 
 export function writeFacts(facts: StackFacts): void {
@@ -76,17 +88,4 @@ export function removePid(name: PartName): void {
 
 function pidFile(name: PartName): string {
   return join(runFolder, 'pids', `${name}.pid`);
-}
-
-/** The kernel's start time of a process (field 22 of /proc/<pid>/stat); none for one that has ended. */
-function startOf(pid: number): string | undefined {
-  let stat: string;
-  try {
-    stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  } catch {
-    // There is no such process.
-    return undefined;
-  }
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return fields[0] === 'Z' ? undefined : fields[19];
 }

@@ -9,17 +9,22 @@ import {
   makeRunFolder,
   partNames,
   pidOf,
+  refuseForeignFolder,
   root,
   runFolder,
   type StackFacts,
   writeFacts,
 } from './run-folder.ts';
+import { firstTaskPort } from './task-ports.ts';
 
 const loopback = '127.0.0.1';
 const cluster = 'local';
 const serverLimitMs = 30_000;
 const stackLimitMs = 90_000;
-/** Each agent has this many ports of its own: both live on one machine. */
+/**
+ * Each agent has this many ports of its own: all live on one machine. It listens on the first
+ * itself, so that another stack sees that they are taken.
+ */
 const portsPerAgent = 100;
 const agentResources = 'cpus:4;mem:4096;disk:10240';
 
@@ -29,8 +34,9 @@ export interface StartedStack {
   readonly appmaster: ExitOf;
 }
 
-/** @throws Error when an earlier stack still runs: it is left as it is. */
-export function refuseSecondStack(): void {
+/** @throws Error when an earlier stack still runs, or the folder is not a stack's. */
+export function refuseOthers(): void {
+  refuseForeignFolder();
   const running = partNames.filter((name) => pidOf(name) !== undefined);
   if (running.length === 0) return;
   const names = running.join(', ');
@@ -42,6 +48,8 @@ export async function startStack(
   flinkHome: string,
   say: (line: string) => void,
 ): Promise<StartedStack> {
+  // Asked again: installing may have taken minutes.
+  refuseOthers();
   makeRunFolder();
   const facts = await chooseAddresses(flinkHome);
   writeFacts(facts);
@@ -106,14 +114,15 @@ async function startMesos(facts: StackFacts, say: (line: string) => void): Promi
   await waitForLog('mesos-master', /"ready":true/, serverLimitMs);
   say(`mesos-master ready at http://${facts.master}, pid ${pidOf('mesos-master')}`);
   const agents = ['mesos-agent-1', 'mesos-agent-2'] as const;
-  const firstPort = await freePort(loopback, 31_000);
+  const firstPort = await firstTaskPort(agents.length * portsPerAgent);
   for (const [at, name] of agents.entries()) {
     const from = firstPort + at * portsPerAgent;
-    const ports = `ports:[${from}-${from + portsPerAgent - 1}]`;
+    const ports = `ports:[${from + 1}-${from + portsPerAgent - 1}]`;
     startBackground(name, {
       file: node,
       args: [main, 'agent', '--master', facts.master, '--work-dir', join(runFolder, name)].concat(
-        ['--ip', loopback, '--hostname', `agent-${at + 1}`, '--no-switch-user'],
+        ['--ip', loopback, '--port', String(from), '--hostname', `agent-${at + 1}`],
+        ['--no-switch-user'],
         ['--resources', `${agentResources};${ports}`],
       ),
     });

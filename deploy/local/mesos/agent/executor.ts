@@ -3,6 +3,7 @@ import { chownSync, closeSync, existsSync, mkdirSync, openSync, readFileSync } f
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ExecutorProcess } from '../core/agent-state.ts';
+import { startOf } from './process-start.ts';
 
 const script = fileURLToPath(new URL('executor.sh', import.meta.url));
 const adoptedPollMs = 200;
@@ -91,19 +92,6 @@ export function signalTask(meta: string, signal: NodeJS.Signals): void {
 export function signalTaskSoon(meta: string, signal: NodeJS.Signals, tries = signalTries): void {
   if (existsSync(join(meta, 'task')) || tries === 0) signalTask(meta, signal);
   else setTimeout(() => signalTaskSoon(meta, signal, tries - 1), signalPauseMs);
-}
-
-/** When the process began, as the kernel counts; undefined when there is none. */
-function startOf(pid: number): string | undefined {
-  let stat: string;
-  try {
-    stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
-  } catch {
-    return undefined;
-  }
-  // The name in parentheses may hold anything; a zombie (Z) does not run any more.
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return fields[0] === 'Z' ? undefined : fields[19];
 }
 
 function endOf(meta: string): End {
