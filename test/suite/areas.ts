@@ -21,6 +21,7 @@ const order = [
   'driver',
   'appmaster',
   'simulation',
+  'faults',
   'journeys',
 ];
 

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { endLeftovers } from './leftovers.ts';
 import { type NatsServer, startNats } from './nats.ts';
+import { startNatsCluster } from './nats-cluster.ts';
 import { lastLines, type Part, type PartOptions, startPart } from './part.ts';
 import { startZooKeeper, type ZooKeeperWorld } from './zookeeper.ts';
 
@@ -10,7 +11,9 @@ import { startZooKeeper, type ZooKeeperWorld } from './zookeeper.ts';
 export interface World {
   readonly dir: string;
   readonly zookeeper: ZooKeeperWorld;
+  /** The first of them. */
   readonly nats: NatsServer;
+  readonly natsServers: readonly NatsServer[];
   readonly parts: readonly Part[];
   /** Starts a process that is stopped with the world; its log is shown when the test fails. */
   start(options: Omit<PartOptions, 'dir'>): Promise<Part>;
@@ -22,21 +25,31 @@ export interface World {
   tellOnFailure(tell: () => Promise<string>): void;
 }
 
+/** How many servers there are of each; one unless said. */
+export interface WorldServers {
+  readonly zookeeper?: 1 | 3;
+  readonly nats?: 1 | 3;
+}
+
 const linesShown = 25;
 
 /** Starts ZooKeeper and NATS, runs the body, and stops everything that was started, by pid. */
-export async function inWorld(body: (world: World) => Promise<void>): Promise<void> {
+export async function inWorld(
+  body: (world: World) => Promise<void>,
+  servers: WorldServers = {},
+): Promise<void> {
   const dir = await mkdtemp(join(tmpdir(), 'drey-world-'));
   const endings: (() => Promise<void>)[] = [];
   const parts: Part[] = [];
   const shown: string[] = [];
   const told: (() => Promise<string>)[] = [];
   try {
-    const [zookeeper, nats] = await startServers(dir, endings);
+    const [zookeeper, [nats, ...more]] = await startServers(dir, endings, servers);
     await body({
       dir,
       zookeeper,
       nats,
+      natsServers: [nats, ...more],
       parts,
       start: async (options) => {
         const part = await startPart({ ...options, dir });
@@ -61,13 +74,24 @@ export async function inWorld(body: (world: World) => Promise<void>): Promise<vo
 async function startServers(
   dir: string,
   endings: (() => Promise<void>)[],
-): Promise<[ZooKeeperWorld, NatsServer]> {
-  const zookeeper = startZooKeeper({ dir: join(dir, 'zookeeper') });
-  const nats = startNats({ dir: join(dir, 'nats') });
+  counts: WorldServers,
+): Promise<[ZooKeeperWorld, readonly [NatsServer, ...NatsServer[]]]> {
+  const zookeeper = startZooKeeper({
+    dir: join(dir, 'zookeeper'),
+    servers: counts.zookeeper ?? 1,
+  });
+  const nats =
+    counts.nats === 3
+      ? startNatsCluster(join(dir, 'nats'))
+      : startNats({ dir: join(dir, 'nats') }).then((server) => [server] as const);
   // Whichever came up is stopped, also when the other one did not.
   endings.push(() => zookeeper.then((server) => server.stop()).catch(() => undefined));
-  endings.push(() => nats.then((server) => server.stop()).catch(() => undefined));
+  endings.push(() => nats.then(stopAll).catch(() => undefined));
   return Promise.all([zookeeper, nats]);
+}
+
+async function stopAll(servers: readonly NatsServer[]): Promise<void> {
+  await Promise.all(servers.map((server) => server.stop()));
 }
 
 /** Servers last: what still runs must not see them go. */

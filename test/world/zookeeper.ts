@@ -15,6 +15,8 @@ export interface ZooKeeperWorld {
   readonly servers: string;
   /** `127.0.0.1:port` of each server. */
   readonly addresses: readonly string[];
+  /** Where each server keeps its snapshots and transaction logs. */
+  readonly dataDirs: readonly string[];
   /** Of the servers that run now. */
   readonly pids: readonly number[];
   /** Stops them all and removes their data, unless the folder was given. */
@@ -106,7 +108,7 @@ function worldOf(
   };
   const serving = async (index: number): Promise<void> => {
     await until(() => serves(at(index)), {
-      deadlineMs: 30_000,
+      deadlineMs: 90_000,
       what: `ZooKeeper server ${index} serves`,
       everyMs: 50,
     });
@@ -114,6 +116,7 @@ function worldOf(
   return {
     servers: servers.map((server) => server.address).join(','),
     addresses: servers.map((server) => server.address),
+    dataDirs: servers.map((server) => join(server.home, 'data')),
     get pids() {
       return servers.flatMap((server) => (server.child?.pid ? [server.child.pid] : []));
     },
