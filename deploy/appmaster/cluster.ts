@@ -7,6 +7,7 @@ import type { Effective } from './effective.ts';
 import type { Ended } from './ended.ts';
 import type { Java } from './java.ts';
 import { JobManager } from './jobmanager.ts';
+import { withoutCredentials } from './jobmanager-settings.ts';
 import { OrderlyEnd } from './orderly-end.ts';
 import { type GatewayReady, startFunctions, startGateway } from './parts.ts';
 import type { Plan } from './plan.ts';
@@ -120,7 +121,9 @@ export class Cluster {
       return;
     }
     if (record.masterId !== undefined) {
-      this.#sayOnce(`registered with Mesos at ${plan.master} as framework ${record.id}`);
+      this.#sayOnce(
+        `registered with Mesos at ${withoutCredentials(plan.master)} as framework ${record.id}`,
+      );
     }
     if (record.held !== undefined) {
       this.#sayOnce(
@@ -149,7 +152,8 @@ export class Cluster {
   #sayWhenMasterIsSilent(): void {
     const { stack, plan, say } = this.#options;
     if (stack.stopping || this.#watch?.latest?.masterId !== undefined) return;
-    say(`no Mesos master has answered at ${plan.master} yet (mesos.master), trying on`);
+    const master = withoutCredentials(plan.master);
+    say(`no Mesos master has answered at ${master} yet (mesos.master), trying on`);
   }
 
   /** `leave`: its end was the cluster's end, or is going to be. */

@@ -1,7 +1,16 @@
-import { copyFileSync, existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { Configuration, type Setting } from '#runtime/config/configuration.ts';
 import { joinList } from '#runtime/config/values.ts';
+import { jobManagerSettings } from './jobmanager-settings.ts';
 import { anyAddress, isLoopback } from './network.ts';
 import type { Plan } from './plan.ts';
 
@@ -22,6 +31,8 @@ export interface Effective {
   readonly configuration: Configuration;
   /** The directory that holds it as `config.yaml`. */
   readonly confDir: string;
+  /** The same for the JobManager, without what only others need. */
+  readonly jobManagerConfDir: string;
   /** Where people open the web UI. */
   readonly restUrl: string;
   /** Where the JobManager answers on this machine, whatever its address is for others. */
@@ -71,8 +82,16 @@ export function writeEffective(
   }
   for (const [key, port] of addresses.ports) settings.set(key, port);
   const confDir = join(plan.stateDir, 'conf');
+  const jobManagerConfDir = join(plan.stateDir, 'jobmanager-conf');
   writeConfDir(confDir, plan.confDir, settings);
-  return { settings, configuration: asConfiguration(settings), confDir, ...restUrls(settings) };
+  writeConfDir(jobManagerConfDir, plan.confDir, jobManagerSettings(settings));
+  return {
+    settings,
+    configuration: asConfiguration(settings),
+    confDir,
+    jobManagerConfDir,
+    ...restUrls(settings),
+  };
 }
 
 function restUrls(settings: Settings): Pick<Effective, 'restUrl' | 'localRestUrl'> {
@@ -126,6 +145,7 @@ function writeConfDir(
   source: string,
   settings: ReadonlyMap<string, string | readonly string[]>,
 ): void {
+  mkdirSync(target, { recursive: true, mode: 0o700 });
   for (const name of readdirSync(target)) rmSync(join(target, name), { recursive: true });
   // Flat keys, every value as JSON: valid YAML 1.2 whatever a value holds, and one key per line.
   const lines = [...settings]

@@ -33,7 +33,7 @@ export function jobManagerCommand(inputs: {
   const { plan, configuration, java, effective } = inputs;
   const memory = jobManagerMemory(configuration);
   const log = jobManagerLog(plan, process.env);
-  const { confDir } = effective;
+  const { jobManagerConfDir: confDir } = effective;
   const args = [
     '-XX:+IgnoreUnrecognizedVMOptions',
     ...classArchiveFlags(plan.flinkHome, java.path),

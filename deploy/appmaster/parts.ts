@@ -113,7 +113,7 @@ function gatewayCommand(effective: Effective, joins: boolean): Command {
 /** Settings travel in the environment, which only its own user can read. */
 function functionsCommand({ plan, effective }: ClusterOptions): Command {
   const settings = [...effective.settings]
-    .filter(([key]) => key.startsWith('drey.'))
+    .filter(([key]) => key.startsWith('drey.') && !/^drey\.nats\.(gateway|driver)\./.test(key))
     .map(([key, value]) => [environmentName(key), Array.isArray(value) ? value.join(',') : value]);
   return {
     file: process.execPath,

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { writeEffective } from '#deploy/appmaster/effective.ts';
+import { jobManagerSettings } from '#deploy/appmaster/jobmanager-settings.ts';
 import { type Plan, planOf } from '#deploy/appmaster/plan.ts';
 import { choosePorts } from '#deploy/appmaster/ports.ts';
 import { readConfiguration } from '#runtime/config/read.ts';
@@ -154,4 +155,30 @@ test("appmaster: with Flink's high availability each cluster has a subtree of it
     assert.equal(settings.get(key), given === key ? '/kept' : undefined);
   }
   assert.equal(prepare(['-Ddrey.cluster=blue']).write('h').settings.has(key), false);
+});
+
+test('effective: the JobManager is told no secret of others, and none under a key that Flink shows', () => {
+  const made = jobManagerSettings(
+    new Map([
+      ['drey.zookeeper.auth', 'drey:canary'],
+      ['mesos.master', 'zk://u:canary@h:2181/mesos'],
+      ['mesos.resourcemanager.framework.secret', 'canary'],
+      ['mesos.resourcemanager.tasks.cpus', '2'],
+      ['drey.nats.servers', 'nats://flink:p%40ss@h1:4222,nats://flink:p%40ss@h2:4222'],
+      ['drey.nats.gateway.password', 'canary'],
+      ['s3.secret-key', 'flink hides it'],
+    ]),
+  );
+  assert.deepEqual(Object.fromEntries(made), {
+    'mesos.resourcemanager.tasks.cpus': '2',
+    'drey.nats.servers': 'nats://h1:4222,nats://h2:4222',
+    'drey.nats.user': 'flink',
+    'drey.nats.password': 'p@ss',
+    's3.secret-key': 'flink hides it',
+  });
+  const own = new Map([
+    ['drey.nats.token', 'of all'],
+    ['drey.nats.driver.nkey', '/keys/driver.nkey'],
+  ]);
+  assert.deepEqual([...jobManagerSettings(own)], [['drey.nats.nkey', '/keys/driver.nkey']]);
 });
