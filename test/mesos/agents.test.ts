@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { until } from '#test/world/until.ts';
@@ -100,6 +100,26 @@ test('mesos: SIGTERM ends an agent with its tasks, and the master hears that it 
     assert.ok(!alive(container_status?.executor_pid ?? 0));
     const next = await stage.startAgent('agent');
     assert.notEqual(next.facts.agentId, agent.facts.agentId);
+    await scheduler.close();
+  });
+});
+
+test('mesos: a task that ignores SIGTERM is killed though its agent was started again meanwhile', async () => {
+  await onStage(watchful, async (stage) => {
+    const agent = await stage.startAgent('agent');
+    const capabilities = [...partitionAware.capabilities, { type: 'TASK_KILLING_STATE' }] as const;
+    const scheduler = await Scheduler.subscribe(stage.address, { info: { capabilities } });
+    const deaf = join(stage.dir, 'deaf');
+    const stubborn = `trap '' TERM; touch ${deaf}; while :; do sleep 0.1; done`;
+    await scheduler.launch((agentId) => [shell('t', agentId, stubborn)]);
+    await scheduler.reached('t', 'TASK_RUNNING');
+    await until(() => existsSync(deaf), { deadlineMs: 10_000, what: 'the task ignores SIGTERM' });
+    await scheduler.kill('t');
+    await scheduler.reached('t', 'TASK_KILLING');
+    await agent.kill('SIGKILL');
+    await stage.startAgent('agent');
+    const killed = await scheduler.reached('t', 'TASK_KILLED');
+    assert.equal(killed.message, 'Command terminated with signal Killed');
     await scheduler.close();
   });
 });

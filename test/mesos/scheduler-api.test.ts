@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { request as httpRequest } from 'node:http';
 import { test } from 'node:test';
 import { mediaTypes } from '#proto/mesos/codec.ts';
 import { until } from '#test/world/until.ts';
@@ -190,3 +191,28 @@ test('mesos: subscribe, offers, decline, revive, teardown in both encodings', as
     }
   });
 });
+
+test('mesos: a request for what is no address is refused, and master and agent serve on', async () => {
+  await onStage([], async (stage) => {
+    const agent = await stage.startAgent('agent');
+    for (const address of [stage.address, `127.0.0.1:${agent.facts.port}`]) {
+      // No client that checks its addresses sends these.
+      for (const path of ['//', '//[', 'http://[']) {
+        assert.equal(await statusOf(address, path), 400, `${address} ${path}`);
+      }
+      assert.equal(await statusOf(address, '/health'), 200);
+    }
+  });
+});
+
+function statusOf(address: string, path: string): Promise<number | undefined> {
+  const [host, port] = address.split(':');
+  return new Promise((resolve, reject) => {
+    const asked = httpRequest({ host, port, path }, (response) => {
+      response.resume();
+      resolve(response.statusCode);
+    });
+    asked.once('error', reject);
+    asked.end();
+  });
+}

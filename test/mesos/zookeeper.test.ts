@@ -4,6 +4,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { request } from 'undici';
+import { systemClock } from '#runtime/clock.ts';
+import { connectStore } from '#runtime/store/zookeeper.ts';
+import { startRelay } from '#test/world/relay.ts';
 import { until } from '#test/world/until.ts';
 import { startZooKeeper } from '#test/world/zookeeper.ts';
 import { Scheduler, shell } from './scheduler.ts';
@@ -70,6 +73,46 @@ test('mesos: of two masters at a ZooKeeper one leads, the other points to it and
   } finally {
     await agent.kill('SIGTERM');
     await Promise.all([one.kill('SIGTERM'), two.kill('SIGTERM')]);
+    await zookeeper.stop();
+    await rm(dir, { recursive: true, force: true });
+  }
+});
+
+test('mesos: a master that never heard whether its node was made finds it and leads', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'drey-mesos-'));
+  const zookeeper = await startZooKeeper({ dir: join(dir, 'zookeeper') });
+  const relay = await startRelay(zookeeper.servers);
+  const store = await connectStore({
+    servers: zookeeper.servers,
+    sessionTimeoutMs: 10_000,
+    clock: systemClock,
+  });
+  const nodes = (): Promise<readonly string[]> => store.list('/mesos');
+  relay.delay(500);
+  const starting = startProcess(dir, 'one', [
+    'master',
+    '--port=0',
+    `--zk=zk://${relay.address}/mesos`,
+  ]);
+  try {
+    await until(async () => (await nodes()).length > 0, {
+      deadlineMs: 30_000,
+      what: 'the node is made, its answer is on the way',
+    });
+    relay.cut();
+    relay.delay(0);
+    const master = await starting;
+    const asked = () => request(`http://127.0.0.1:${master.facts.port}/state`);
+    await until(async () => (await asked()).statusCode === 200, {
+      deadlineMs: 15_000,
+      what: 'the master leads',
+    });
+    assert.equal((await nodes()).length, 1);
+  } finally {
+    const master = await starting.catch(() => undefined);
+    await master?.kill('SIGTERM');
+    await store.close();
+    await relay.close();
     await zookeeper.stop();
     await rm(dir, { recursive: true, force: true });
   }

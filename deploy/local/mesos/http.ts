@@ -72,7 +72,11 @@ function route(
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
-  const url = new URL(request.url ?? '/', 'http://mesos');
+  const url = URL.parse(request.url ?? '/', 'http://mesos');
+  if (url === null) {
+    answer(response, { status: 400, body: '400 Bad Request.' });
+    return;
+  }
   const path = url.pathname.replace(/^\/master(?=\/)/, '');
   if (path === '/health') {
     answer(response, { status: 200, body: '' });

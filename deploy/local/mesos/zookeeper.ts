@@ -1,5 +1,6 @@
 import type { MasterInfo } from '#proto/mesos/types.ts';
-import { StoreUnavailableError } from '#runtime/errors.ts';
+import { systemClock } from '#runtime/clock.ts';
+import { DreyError } from '#runtime/errors.ts';
 import type { Store } from '#runtime/store/store.ts';
 import { connectStore, type StoreOptions } from '#runtime/store/zookeeper.ts';
 import type { Leader } from './http.ts';
@@ -8,14 +9,6 @@ import { UsageError } from './usage.ts';
 const pollMs = 200;
 const sessionTimeoutMs = 4_000;
 const nodePrefix = 'json.info_';
-
-const clock: StoreOptions['clock'] = {
-  now: () => Date.now(),
-  after: (delayMs, action) => {
-    const timer = setTimeout(action, delayMs);
-    return { cancel: () => clearTimeout(timer) };
-  },
-};
 
 /** `zk://[user:password@]host:port,host:port/path`, taken apart. */
 export interface ZooKeeperPlace {
@@ -35,15 +28,18 @@ export function parseZooKeeper(text: string): ZooKeeperPlace {
   return { servers, path, auth };
 }
 
-/** A master's part in the election: the lowest of the `json.info_` nodes leads. */
+/**
+ * A master's part in the election: the lowest of the `json.info_` nodes leads. Its own node is known by
+ * what it holds, so that one whose making was never answered is found again.
+ */
 export class Contender {
   leader: Leader = { kind: 'none' };
   readonly #path: string;
   readonly #store: Store;
-  readonly #info: MasterInfo;
+  /** With the master's id, which no other master has. */
+  readonly #own: string;
   readonly #lost: () => void;
   readonly #timer: NodeJS.Timeout;
-  #own: string | undefined;
   #busy = false;
 
   /** `lost` is called when this master led and its session is over: it must not go on. */
@@ -58,7 +54,7 @@ export class Contender {
   private constructor(path: string, store: Store, info: MasterInfo, lost: () => void) {
     this.#path = path;
     this.#store = store;
-    this.#info = info;
+    this.#own = JSON.stringify(info);
     this.#lost = lost;
     store.onSession((state) => {
       if (state === 'expired') this.#expired();
@@ -73,7 +69,6 @@ export class Contender {
 
   #expired(): void {
     const led = this.leader.kind === 'self';
-    this.#own = undefined;
     this.leader = { kind: 'none' };
     if (led) this.#lost();
   }
@@ -82,17 +77,19 @@ export class Contender {
     if (this.#busy || this.#store.session !== 'connected') return;
     this.#busy = true;
     try {
-      this.#own ??= await this.#store.createEphemeralSequential(
-        `${this.#path}/${nodePrefix}`,
-        JSON.stringify(this.#info),
-      );
-      const first = await lowest(this.#store, this.#path);
-      if (first === undefined) this.leader = { kind: 'none' };
-      else if (first.path === this.#own) this.leader = { kind: 'self' };
-      else this.leader = { kind: 'other', address: `${first.host}:${first.port}` };
+      let nodes = await nodesAt(this.#store, this.#path);
+      if (!nodes.includes(this.#own)) {
+        await this.#store.createEphemeralSequential(`${this.#path}/${nodePrefix}`, this.#own);
+        nodes = await nodesAt(this.#store, this.#path);
+      }
+      const [first] = nodes;
+      const address = first === undefined ? undefined : addressIn(first);
+      if (first === this.#own) this.leader = { kind: 'self' };
+      else if (address === undefined) this.leader = { kind: 'none' };
+      else this.leader = { kind: 'other', address: `${address.host}:${address.port}` };
     } catch (error) {
       // Contact was lost in between; the session's end, if it comes, is told by itself.
-      if (!(error instanceof StoreUnavailableError)) throw error;
+      if (!(error instanceof DreyError && error.remedy === 'retry')) throw error;
     } finally {
       this.#busy = false;
     }
@@ -102,33 +99,35 @@ export class Contender {
 /** Where the leading master is, for an agent that is to find it. */
 export async function followLeader(
   place: ZooKeeperPlace,
-): Promise<() => Promise<{ readonly host: string; readonly port: number } | undefined>> {
+): Promise<() => Promise<Address | undefined>> {
   const store = await open(place);
   return async () => {
     if (store.session !== 'connected') return undefined;
-    return lowest(store, place.path);
+    const [first] = await nodesAt(store, place.path);
+    return first === undefined ? undefined : addressIn(first);
   };
 }
 
 function open(place: ZooKeeperPlace): Promise<Store> {
   const { servers, auth } = place;
   const credential = auth === undefined ? {} : { auth };
-  return connectStore({ servers, sessionTimeoutMs, clock, ...credential });
+  return connectStore({ servers, sessionTimeoutMs, clock: systemClock, ...credential });
 }
 
-interface LeaderNode {
-  readonly path: string;
+/** What the masters' nodes hold, the lowest first. */
+async function nodesAt(store: Store, path: string): Promise<readonly string[]> {
+  const names = (await store.list(path)).filter((name) => name.startsWith(nodePrefix)).sort();
+  const nodes = await Promise.all(names.map((name) => store.read(`${path}/${name}`)));
+  return nodes.flatMap((node) => (node === undefined ? [] : [node.data]));
+}
+
+interface Address {
   readonly host: string;
   readonly port: number;
 }
 
-async function lowest(store: Store, path: string): Promise<LeaderNode | undefined> {
-  const names = await store.list(path);
-  const name = names.filter((one) => one.startsWith(nodePrefix)).sort()[0];
-  if (name === undefined) return undefined;
-  const node = await store.read(`${path}/${name}`);
-  if (node === undefined) return undefined;
-  const info = JSON.parse(node.data) as MasterInfo;
+function addressIn(node: string): Address | undefined {
+  const info = JSON.parse(node) as MasterInfo;
   const host = info.address?.ip ?? info.hostname;
-  return host === undefined ? undefined : { path: node.path, host, port: info.port };
+  return host === undefined ? undefined : { host, port: info.port };
 }

@@ -17,7 +17,11 @@ export async function serveFiles(
   agent: () => RunningAgent | undefined,
 ): Promise<{ readonly server: Server; readonly port: number }> {
   const server = createServer((request, response) => {
-    const url = new URL(request.url ?? '/', 'http://agent');
+    const url = URL.parse(request.url ?? '/', 'http://agent');
+    if (url === null) {
+      send(response, 400, '400 Bad Request.');
+      return;
+    }
     const path = url.pathname.replace(/^\/slave\(1\)/, '');
     if (path === '/health') send(response, 200, '');
     else if (path === '/state') sendJson(response, stateView(directory, agent()));

@@ -13,6 +13,8 @@ export interface TaskRecord {
   readonly latestState: TaskState;
   /** Why the task is being ended, if it is. */
   readonly ending: Ending | undefined;
+  /** When SIGKILL follows SIGTERM; a time of the clock, so that it holds for the next agent too. */
+  readonly killAt: number | undefined;
   /** Statuses that are not acknowledged, the oldest first. */
   readonly pending: readonly TaskStatus[];
   readonly lastSent: TaskStatus | undefined;
@@ -37,8 +39,6 @@ export type AgentTask = {
 } & {
   retryAt: number | undefined;
   backoffMs: number;
-  /** When SIGKILL follows SIGTERM. */
-  killAt: number | undefined;
   /** `max_completion_time`. */
   deadline: number | undefined;
 };
@@ -137,16 +137,16 @@ export function fromRecord(record: TaskRecord): AgentTask {
     pending: [...record.pending],
     retryAt: undefined,
     backoffMs: firstRetryMs,
-    killAt: undefined,
     deadline: undefined,
   };
 }
 
 export function toRecord(task: AgentTask): TaskRecord {
-  const { framework, role, containerId, phase, executor, latestState, ending, lastSent } = task;
+  const { framework, role, containerId, phase, executor, latestState, ending, killAt, lastSent } =
+    task;
   const pending = [...task.pending];
   const kept = { framework, task: task.task, role, containerId, phase, executor };
-  return { ...kept, latestState, ending, pending, lastSent };
+  return { ...kept, latestState, ending, killAt, pending, lastSent };
 }
 
 export function keyOf(record: Pick<TaskRecord, 'framework' | 'task'>): string {

@@ -234,18 +234,19 @@ function kill(step: AgentStep, framework: FrameworkInfo, taskId: string): void {
     });
     return;
   }
+  const grace = task.task.kill_policy?.grace_period?.nanoseconds;
+  task.killAt = step.now + (grace === undefined ? defaultGraceMs : grace / 1_000_000);
   if (framework.capabilities?.some(({ type }) => type === 'TASK_KILLING_STATE')) {
     pushStatus(step, task, { state: 'TASK_KILLING', source: 'SOURCE_EXECUTOR' });
   } else {
     save(step, task);
   }
-  const grace = task.task.kill_policy?.grace_period?.nanoseconds;
-  terminate(step, task, grace === undefined ? defaultGraceMs : grace / 1_000_000);
+  terminate(step, task);
 }
 
-function terminate(step: AgentStep, task: AgentTask, graceMs: number): void {
+/** `killAt` is set and saved before: an agent that ends here leaves the rest to the next one. */
+function terminate(step: AgentStep, task: AgentTask): void {
   step.out.push({ kind: 'signal', reference: referenceOf(task), signal: 'SIGTERM' });
-  task.killAt = step.now + graceMs;
 }
 
 function shutdownFramework(step: AgentStep, frameworkId: string): void {
@@ -263,8 +264,9 @@ function shutdownFramework(step: AgentStep, frameworkId: string): void {
     }
     const underWay = task.killAt !== undefined;
     task.ending = 'forsaken';
+    task.killAt ??= step.now + shutdownGraceMs;
     save(step, task);
-    if (!underWay) terminate(step, task, shutdownGraceMs);
+    if (!underWay) terminate(step, task);
   }
 }
 
@@ -288,8 +290,9 @@ function tick(step: AgentStep): void {
       task.deadline = undefined;
       if (task.ending !== undefined) continue;
       task.ending = 'out-of-time';
+      task.killAt = now + defaultGraceMs;
       save(step, task);
-      terminate(step, task, defaultGraceMs);
+      terminate(step, task);
     }
   }
   for (const [key, until] of state.lingering) if (until <= now) state.lingering.delete(key);
