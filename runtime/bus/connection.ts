@@ -1,6 +1,6 @@
 import { createInbox } from 'nats';
 import { type Clock, sleep } from '../clock.ts';
-import { BadMessageError, BusUnavailableError } from '../errors.ts';
+import { BadMessageError, BusUnavailableError, DreyError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import type { Subscription } from './bus.ts';
 import {
@@ -52,6 +52,7 @@ export class Connection implements Wire {
   #link: Link | undefined;
   #closed = false;
   #next = 0;
+  #pauseMs = firstPauseMs;
 
   private constructor(options: ConnectionOptions) {
     this.#options = options;
@@ -111,8 +112,6 @@ export class Connection implements Wire {
   /** Tries the servers in turn until one lets us in. */
   async #establish(deadline: number): Promise<Link> {
     const { clock, log, name, credentials } = this.#options;
-    const random = this.#options.random ?? Math.random;
-    let pauseMs = firstPauseMs;
     while (!this.#closed) {
       const server = this.#nextServer();
       const where = showServer(server);
@@ -123,7 +122,7 @@ export class Connection implements Wire {
         this.#learn(link.neighbours);
         return link;
       } catch (error) {
-        const last = clock.now() + pauseMs >= deadline;
+        const last = clock.now() + this.#pauseMs >= deadline;
         if (last || (isRefusedLogin(error) && Number.isFinite(deadline))) {
           const why = error instanceof Error ? error.message : String(error);
           const text = `no NATS server at ${this.servers} lets us in (last: ${where}: ${why})`;
@@ -131,11 +130,16 @@ export class Connection implements Wire {
         }
         log.debug({ server: where, error }, 'NATS cannot be reached, trying again');
       }
-      // Half to one and a half of the pause: processes that lost the same server come back spread.
-      await sleep(clock, pauseMs * (0.5 + random()));
-      pauseMs = Math.min(pauseMs * 2, longestPauseMs);
+      await this.#pause();
     }
     throw new BusUnavailableError('closed');
+  }
+
+  /** Half to one and a half of the pause: processes that lost the same server come back spread. */
+  async #pause(): Promise<void> {
+    const { clock, random = Math.random } = this.#options;
+    await sleep(clock, this.#pauseMs * (0.5 + random()));
+    this.#pauseMs = Math.min(this.#pauseMs * 2, longestPauseMs);
   }
 
   #nextServer(): ServerAddress {
@@ -148,10 +152,23 @@ export class Connection implements Wire {
   /** Members of a cluster tell of each other; they take the same credentials as the first. */
   #learn(addresses: readonly string[]): void {
     for (const address of addresses) {
-      const { host, port, ...plain } = parseServer(address);
+      const parsed = this.#parseTold(address);
+      if (parsed === undefined) continue;
+      const { host, port, ...plain } = parsed;
       const told = { ...plain, ...this.#known[0], host, port };
       const known = this.#known.some((server) => showServer(server) === showServer(told));
       if (!known && this.#known.length < maxKnown) this.#known.push(told);
+    }
+  }
+
+  /** One address that is not understood does not cost the link that told it. */
+  #parseTold(address: string): ServerAddress | undefined {
+    try {
+      return parseServer(address);
+    } catch (error) {
+      if (!(error instanceof DreyError)) throw error;
+      this.#options.log.warn({ address }, 'NATS tells of a server at no address that drey knows');
+      return undefined;
     }
   }
 
@@ -168,11 +185,14 @@ export class Connection implements Wire {
     for (const listening of this.#listening) listening.end = nothingToEnd;
     if (!this.#closed) this.#options.log.warn({ servers: this.servers }, 'lost NATS');
     this.#tell(false);
-    if (!this.#closed) void this.#regain();
+    if (!this.#closed) void this.#regain(link);
   }
 
-  async #regain(): Promise<void> {
+  async #regain(lost: Link): Promise<void> {
     try {
+      if (lost.proven) this.#pauseMs = firstPauseMs;
+      // A server that lets in and drops would else be dialled without end.
+      else await this.#pause();
       const link = await this.#establish(Number.POSITIVE_INFINITY);
       if (this.#closed) await link.close();
       else this.#use(link);

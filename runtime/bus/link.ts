@@ -33,6 +33,7 @@ export class Link {
   readonly #clock: Clock;
   readonly #log: Log;
   #confirmedBytes = 0;
+  #answered = 0;
   #ended = false;
   #nextBeat: Timer | undefined;
 
@@ -46,6 +47,11 @@ export class Link {
     });
     this.#beat();
     void this.#watch();
+  }
+
+  /** The server has answered beyond the moment at which it let us in. */
+  get proven(): boolean {
+    return this.#answered > 1;
   }
 
   /** `host:port` of servers that this one tells of. */
@@ -129,6 +135,7 @@ export class Link {
         const answered = () => {
           underWay = false;
           missed = 0;
+          this.#answered += 1;
           this.#confirmedBytes = sent;
         };
         // A rejected flush is a closed connection: `over` tells.

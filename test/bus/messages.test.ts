@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { test } from 'node:test';
 import { connectBus } from '#runtime/bus/nats.ts';
-import { systemClock } from '#runtime/clock.ts';
+import { type Clock, systemClock } from '#runtime/clock.ts';
 import {
   BadMessageError,
   BusUnavailableError,
@@ -196,6 +196,40 @@ test('bus: a process may start before its server', async (t) => {
   const early = await connecting;
   assert.equal(early.connected, true);
   await early.close();
+});
+
+test('bus: a server that lets in and drops is dialled with growing pauses', async (t) => {
+  const greeting = {
+    server_id: 'F',
+    version: '2.10.0',
+    proto: 1,
+    headers: true,
+    max_payload: 1024,
+  };
+  let logins = 0;
+  const fake = createServer((socket) => {
+    socket.on('error', () => {});
+    socket.write(`INFO ${JSON.stringify(greeting)}\r\n`);
+    socket.on('data', (data) => {
+      if (!String(data).includes('PING')) return;
+      logins += 1;
+      socket.end('PONG\r\n');
+    });
+  });
+  const port = await freePort();
+  await new Promise<void>((resolve) => fake.listen(port, '127.0.0.1', resolve));
+  t.after(() => fake.close());
+  const pauses: number[] = [];
+  const after: Clock['after'] = (delayMs, action) => {
+    pauses.push(delayMs);
+    return systemClock.after(delayMs, action);
+  };
+  const clock = { ...systemClock, after };
+  const client = await connectBus({ servers: [`127.0.0.1:${port}`], name: 'test', clock });
+  t.after(() => client.close());
+  const long = () => pauses.some((pause) => pause > 1200 && pause < 3000);
+  await until(long, { deadlineMs: 60_000, what: 'the pauses have grown' });
+  assert.ok(logins < 50, `${logins} logins`);
 });
 
 function isTimeout(error: unknown): boolean {
