@@ -153,50 +153,6 @@ function itWaits(run: Run): void {
     assert.equal(requests().length, repeats, 'a launched request is not asked about again');
     await cancelAndRelease(run);
   });
-
-  test('driver: the waiting worker of a cancelled job is kept for the next one', async () => {
-    const { demand, flink } = run.session;
-    const before = demand.workers.length;
-    const heard = demand.heard.length;
-    demand.waits = true;
-    const first = await run.session.submit(2);
-    await until(() => demand.workers.length > before, { deadlineMs: 60_000, what: 'a request' });
-    await flink.rest.cancel(first);
-    run.jobId = await run.session.submit(2);
-    await passed(settleMs);
-    demand.waits = false;
-    demand.launch(true);
-    await flink.rest.running(run.jobId);
-    assert.equal(demand.workers.length, before + 1);
-    const released = demand.heard.slice(heard).filter(({ verb }) => verb === 'release');
-    assert.deepEqual(released, []);
-    await cancelAndRelease(run);
-  });
-
-  test('driver: a request that Flink cancels is released by its number when nobody else wanted it', async () => {
-    const { demand, flink } = run.session;
-    const heard = demand.heard.length;
-    demand.waits = true;
-    const jobId = await run.session.submit(2);
-    const waiting = () => demand.workers.find(({ state }) => state === 'wanted');
-    const worker = await until(waiting, { deadlineMs: 60_000, what: 'a request' });
-    const cancelled = performance.now();
-    await flink.rest.cancel(jobId);
-    await until(() => worker.confirmed, { deadlineMs: 60_000, what: 'the end is confirmed' });
-    note('cancel to the end of the waiting worker', cancelled);
-    assert.ok(performance.now() - cancelled > surplusHoldMs, 'not before its time');
-    demand.waits = false;
-    const released = demand.heard.slice(heard).filter(({ verb }) => verb === 'release');
-    assert.deepEqual(
-      released.map(({ message }) => message),
-      [{ session: worker.session, n: worker.n }],
-    );
-    // A late copy of the request made another worker: it is given back as well.
-    const late = { session: worker.session, n: worker.n, worker: 'taskmanager-99999' };
-    demand.publish('launched', late);
-    const givenBack = () => demand.heard.some(({ message }) => message.worker === late.worker);
-    await until(givenBack, { deadlineMs: 30_000, what: 'the late worker is released' });
-  });
 }
 
 /** Answers that are lost, late or negative. */
