@@ -3,9 +3,12 @@ export interface Timer {
   cancel(): void;
 }
 
-/** Time as a value that is handed in, so that a simulation can own it. All times are ms since 1970. */
+/** Time as a value that is handed in, so that a simulation can own it. */
 export interface Clock {
+  /** ms since 1970, for what is recorded and shown: somebody may set it back or forward at any time. */
   now(): number;
+  /** ms since some moment of this process, never set: for leases, deadlines, watchdogs and ages in memory. */
+  elapsed(): number;
   /** Runs `action` once after `delayMs`. */
   after(delayMs: number, action: () => void): Timer;
 }
@@ -13,6 +16,7 @@ export interface Clock {
 /** The machine's own clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),
+  elapsed: () => performance.now(),
   after: (delayMs, action) => {
     const timer = setTimeout(action, delayMs);
     return { cancel: () => clearTimeout(timer) };

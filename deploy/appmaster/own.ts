@@ -63,10 +63,10 @@ async function startServer(
     },
   });
   stack.start(part, ranks.server, stopGraceMs);
-  const deadline = Date.now() + startLimitMs;
+  const deadline = performance.now() + startLimitMs;
   while (!(await server.serves())) {
     if (stack.stopping) return;
-    if (failed !== undefined || Date.now() > deadline) {
+    if (failed !== undefined || performance.now() > deadline) {
       const key = name === 'ZooKeeper' ? 'drey.zookeeper.quorum' : 'drey.nats.servers';
       const why = failed ?? `does not serve after ${startLimitMs / 1000} s`;
       throw new ConfigurationError(key, `our own ${name} ${why}; see ${log} or set ${key}`);

@@ -82,12 +82,12 @@ export class Part {
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.#child = child;
-    const startedAt = this.#clock.now();
+    const startedAt = this.#clock.elapsed();
     this.#listen(child, log);
     this.#ended = endOf(child).then((code) => {
       this.#child = undefined;
       log.close();
-      if (!this.#stopping) this.#handleEnd(code, this.#clock.now() - startedAt);
+      if (!this.#stopping) this.#handleEnd(code, this.#clock.elapsed() - startedAt);
     });
     if (child.pid !== undefined) this.#options.onStart?.(child.pid);
   }

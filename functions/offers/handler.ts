@@ -30,7 +30,7 @@ export function offersFunction(
 ): FunctionDefinition<OffersState, Heard, Effect> {
   const { subjects, paths, clock } = context;
   const perform = performer(context);
-  let revivedAt = 0;
+  let revivedAt = -Infinity;
   return {
     name: 'offers',
     description: 'matches offers with waiting workers',
@@ -39,11 +39,12 @@ export function offersFunction(
     show: showEffect,
     load: async (store, events) => ({
       ...(await loadState(store, paths, events, clock.now())),
-      revivedAt,
+      // As if read from the clock that the decision reads, however that was set since.
+      revivedAt: clock.now() - (clock.elapsed() - revivedAt),
     }),
     decide,
     perform: async (effect) => {
-      if (effect.kind === 'revive') revivedAt = clock.now();
+      if (effect.kind === 'revive') revivedAt = clock.elapsed();
       return perform(effect);
     },
     barrier: paths.framework,

@@ -165,8 +165,9 @@ function stranger(ground: Ground, draft: Draft, status: TaskStatus): void {
       const why = `task ${id} is newer than the records (ids were given out up to ${state.counter}): the store is older than the cluster`;
       draft.held ??= { since: moment.now, why };
     }
-    const recently = moment.now - (state.killedAt.get(id) ?? Number.NEGATIVE_INFINITY);
-    if (mayKill(present(ground, draft)) && recently >= killSpacingMs) {
+    // A clock that was set back must not put the KILL off.
+    const sinceMs = Math.abs(moment.now - (state.killedAt.get(id) ?? Number.NEGATIVE_INFINITY));
+    if (mayKill(present(ground, draft)) && sinceMs >= killSpacingMs) {
       draft.reasons.push({ about: id, why: `no record of this task (${status.state}): KILL` });
       kill(ground, draft, status);
     }

@@ -185,7 +185,7 @@ export class CallDesk {
   /** Declines what nobody answered in time; called every second. */
   declineForgotten(): void {
     const { clock, log } = this.#part;
-    const { lent, spent } = this.lent.takeOlderThan(unansweredMs, clock.now());
+    const { lent, spent } = this.lent.takeOlderThan(unansweredMs, clock.elapsed());
     if (this.#streamId === undefined) return;
     if (lent.length > 0) {
       log.warn({ offers: lent.length }, 'offers that nobody answered are declined');
@@ -205,13 +205,13 @@ export class CallDesk {
       this.#part.metrics.call('DECLINE', outcome);
       // Declining twice is silent: it is done again in 5 s until it is known to be sent.
       const still = outcome !== 'sent' && this.#streamId !== undefined;
-      if (still) this.lent.spend(offers, this.#part.clock.now());
+      if (still) this.lent.spend(offers, this.#part.clock.elapsed());
     });
   }
 
   #keep(offers: readonly string[]): void {
     if (this.#streamId === undefined) return;
-    const now = this.#part.clock.now();
+    const now = this.#part.clock.elapsed();
     for (const id of offers) this.lent.add(id, now);
   }
 

@@ -74,7 +74,7 @@ export class Epoch implements StreamListener {
     const onLapsed = (offers: readonly string[]) => this.#onLapsed(offers);
     this.calls = new CallDesk(part, { frameworkId, suppressed, onLapsed });
     this.requests = new EventRequests(part);
-    this.#heardAt = part.clock.now();
+    this.#heardAt = part.clock.elapsed();
     const { promise, resolve } = Promise.withResolvers<EpochEnd>();
     this.ended = promise;
     this.#end = resolve;
@@ -106,7 +106,7 @@ export class Epoch implements StreamListener {
 
   event(bytes: Uint8Array): void {
     if (this.#over) return;
-    this.#heardAt = this.#part.clock.now();
+    this.#heardAt = this.#part.clock.elapsed();
     if (this.#stream === undefined || this.#stage === 'storing' || this.#waiting.length > 0) {
       this.#keepBack(bytes);
       return;
@@ -136,7 +136,7 @@ export class Epoch implements StreamListener {
   tick(): void {
     if (this.#over) return;
     this.calls.declineForgotten();
-    const silentMs = this.#part.clock.now() - this.#heardAt;
+    const silentMs = this.#part.clock.elapsed() - this.#heardAt;
     if (this.#stream !== undefined && silentMs > patience * this.#heartbeatMs) {
       this.finish({ kind: 'silent' });
     }
@@ -228,9 +228,9 @@ export class Epoch implements StreamListener {
   #onOffers(event: SchedulerEvent, bytes: Uint8Array): void {
     const { bus, clock, subjects } = this.#part;
     const offers = event.offers?.offers ?? [];
-    const now = clock.now();
+    const now = clock.elapsed();
     for (const offer of offers) this.calls.lent.add(offer.id.value, now);
-    this.calls.levels.offersAt = now;
+    this.calls.levels.offersAt = clock.now();
     this.calls.levels.revives = 0;
     // A REVIVE of unknown outcome may have overtaken the SUPPRESS after it.
     this.calls.levels.suppressed = false;

@@ -82,7 +82,7 @@ export class EventRequests {
     const { subject, data, headers } = event;
     let last = '';
     for (let tries = 0; tries < mostTries && !this.#over; tries++) {
-      const began = clock.now();
+      const began = clock.elapsed();
       try {
         await bus.request(subject, data, { timeoutMs: askAgainMs, headers });
         return;
@@ -90,7 +90,7 @@ export class EventRequests {
         if (!(error instanceof DreyError)) throw error;
         last = error.message;
       }
-      const restMs = began + askAgainMs - clock.now();
+      const restMs = began + askAgainMs - clock.elapsed();
       if (restMs > 0) await sleep(clock, restMs);
     }
     if (!this.#over) this.miss(event.type, event.sequence, event.curable, last);

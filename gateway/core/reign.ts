@@ -59,7 +59,7 @@ export class Reign {
     this.#options = options;
     this.#book = new FrameworkBook(part);
     this.#backoff = new Backoff(part.random);
-    this.#began = part.clock.now();
+    this.#began = part.clock.elapsed();
   }
 
   /** The subscription of the moment. */
@@ -265,7 +265,7 @@ export class Reign {
     if (end.kind !== 'unsubscribed') return undefined;
     if (end.error instanceof ConfigurationError) return end.error;
     const { error } = end;
-    const waited = this.#part.clock.now() - this.#began;
+    const waited = this.#part.clock.elapsed() - this.#began;
     const hopeless = error instanceof SubscribeError && error.hopeless;
     return hopeless || waited >= giveUpAfterMs ? refusal(error.message) : undefined;
   }

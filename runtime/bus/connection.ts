@@ -65,7 +65,7 @@ export class Connection implements Wire {
   static async open(options: ConnectionOptions): Promise<Connection> {
     const connection = new Connection(options);
     const timeoutMs = options.connectTimeoutMs ?? 30_000;
-    const link = await connection.#establish(options.clock.now() + timeoutMs);
+    const link = await connection.#establish(options.clock.elapsed() + timeoutMs);
     connection.#use(link);
     return connection;
   }
@@ -122,7 +122,7 @@ export class Connection implements Wire {
         this.#learn(link.neighbours);
         return link;
       } catch (error) {
-        const last = clock.now() + this.#pauseMs >= deadline;
+        const last = clock.elapsed() + this.#pauseMs >= deadline;
         if (last || (isRefusedLogin(error) && Number.isFinite(deadline))) {
           const why = error instanceof Error ? error.message : String(error);
           const text = `no NATS server at ${this.servers} lets us in (last: ${where}: ${why})`;

@@ -109,7 +109,7 @@ async function answer(
   tally: Tally,
 ): Promise<void> {
   const { wire, clock } = ground;
-  const begin = clock.now();
+  const begin = clock.elapsed();
   try {
     const body = await handle(message);
     if (body !== undefined && message.reply !== undefined) wire.publish(message.reply, body);
@@ -123,7 +123,7 @@ async function answer(
     if (message.reply !== undefined) wire.publish(message.reply, body, { headers });
   } finally {
     tally.requests += 1;
-    tally.nanos += (clock.now() - begin) * 1_000_000;
+    tally.nanos += (clock.elapsed() - begin) * 1_000_000;
   }
 }
 

@@ -102,10 +102,10 @@ export class Pull<Found extends Source> implements Subscription {
     const stopListening = wire.onConnection((up) => {
       if (!up) this.#end('lost');
     });
-    let lastSign = clock.now();
+    let lastSign = clock.elapsed();
     let delivered = 0;
     const subscription = wire.subscribe(inbox, undefined, (message) => {
-      lastSign = clock.now();
+      lastSign = clock.elapsed();
       if (message.status === heartbeat) return;
       if (message.status !== 0) {
         this.#end(endOf(message));
@@ -118,7 +118,7 @@ export class Pull<Found extends Source> implements Subscription {
     this.#inbox = subscription;
     let watch: Timer | undefined;
     const look = () => {
-      const left = lastSign + silenceMs - clock.now();
+      const left = lastSign + silenceMs - clock.elapsed();
       if (left <= 0) this.#end('lost');
       else watch = clock.after(left, look);
     };

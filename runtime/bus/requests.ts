@@ -61,7 +61,7 @@ export class Requests {
       if (!this.#wire.publish(subject, data, { headers, reply })) {
         throw new BusUnavailableError(`no connection to NATS at ${this.#wire.servers}`);
       }
-      const deadline = this.#clock.now() + timeoutMs;
+      const deadline = this.#clock.elapsed() + timeoutMs;
       this.#pending.set(token, { subject, timeoutMs, deadline, resolve, reject });
       this.#sweep ??= this.#clock.after(sweepMs, () => this.#expire());
     });
@@ -88,7 +88,7 @@ export class Requests {
   }
 
   #expire(): void {
-    const now = this.#clock.now();
+    const now = this.#clock.elapsed();
     for (const [token, pending] of this.#pending) {
       if (pending.deadline > now) continue;
       this.#pending.delete(token);

@@ -36,7 +36,7 @@ export class Calls {
       return Promise.reject(new StoreUnavailableError(`${facts.verb} ${facts.path}: ${why}`));
     }
     return new Promise<T>((resolve, reject) => {
-      const sentAt = this.#clock.now();
+      const sentAt = this.#clock.elapsed();
       const pending = { facts, timeoutMs, overdueAt: sentAt + timeoutMs, fail: reject };
       this.#pending.add(pending);
       try {
@@ -54,7 +54,7 @@ export class Calls {
   }
 
   failOverdue(): void {
-    const now = this.#clock.now();
+    const now = this.#clock.elapsed();
     this.#fail(
       (pending) => pending.overdueAt <= now,
       (pending) => `${pending.timeoutMs} ms passed`,

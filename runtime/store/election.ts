@@ -241,7 +241,7 @@ class Standing implements Candidate {
 
   get #leaseLeftMs(): number {
     const { lastContact, sessionTimeoutMs } = this.#store;
-    return lastContact + (sessionTimeoutMs * 2) / 3 - this.#options.clock.now();
+    return lastContact + (sessionTimeoutMs * 2) / 3 - this.#options.clock.elapsed();
   }
 
   async #candidates(): Promise<readonly string[]> {

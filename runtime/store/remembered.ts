@@ -79,8 +79,8 @@ class Memory<T> {
   }
 
   get(): Promise<T> {
-    const now = this.#clock.now();
-    const fresh = Math.abs(now - this.#readAt) < rememberedMs;
+    const now = this.#clock.elapsed();
+    const fresh = now - this.#readAt < rememberedMs;
     if (this.#reading !== undefined && fresh) return this.#reading;
     const reading = this.#followed ? this.#source.read() : this.#follow();
     this.#reading = reading;

@@ -52,7 +52,7 @@ export class Session {
     this.#options = options;
     this.#agreedMs = options.sessionTimeoutMs;
     this.#calls = new Calls(options.clock, (sentAt) => this.#contact(sentAt));
-    this.#lastContact = options.clock.now();
+    this.#lastContact = options.clock.elapsed();
   }
 
   get state(): SessionState {
@@ -158,7 +158,7 @@ export class Session {
 
   /** Connected means that a call was answered: only then are credential and session known to be good. */
   #probe(connection: Connection): void {
-    const sentAt = this.#options.clock.now();
+    const sentAt = this.#options.clock.elapsed();
     connection.client.exists('/', (error) => {
       if (this.#closed || connection !== this.#connection) return;
       if (error && !isAnswer(error)) return;

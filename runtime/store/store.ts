@@ -55,7 +55,7 @@ export interface Store {
   readonly session: SessionState;
   /** The session time-out that was agreed with the server, ms. A lease holder steps down after 2/3 of it without contact. */
   readonly sessionTimeoutMs: number;
-  /** When a server last answered, ms of the clock: what a lease is measured from. */
+  /** When a server last answered, by the clock's `elapsed`: what a lease is measured from. */
   readonly lastContact: number;
   close(): Promise<void>;
 }

@@ -52,7 +52,7 @@ function epochThatTells(heard: { subject: string; data: Uint8Array }[]): Epoch {
   const part: GatewaySurroundings = {
     store: {} as Store,
     bus: bus as Bus,
-    clock: { now: () => 0, after: () => ({ cancel: () => {} }) },
+    clock: { now: () => 0, elapsed: () => 0, after: () => ({ cancel: () => {} }) },
     random: () => 0.5,
     mesos: {
       subscribe: () => Promise.reject(new Error('unused')),

@@ -10,7 +10,7 @@ function entry(event: string, kind: Entry<string>['kind'], freshMs = Infinity): 
 }
 
 function clockAt(time: { now: number }): Clock {
-  return { now: () => time.now, after: () => ({ cancel: () => {} }) };
+  return { now: () => time.now, elapsed: () => time.now, after: () => ({ cancel: () => {} }) };
 }
 
 const names = (entries: readonly Entry<string>[]) => entries.map(({ event }) => event);

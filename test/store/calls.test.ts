@@ -1,16 +1,26 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { createClient } from 'node-zookeeper-client';
+import type { Clock } from '#runtime/clock.ts';
 import { Calls } from '#runtime/store/calls.ts';
 
 /** Never connected: what is sent to it stays without an answer. */
 const client = createClient('127.0.0.1:1');
 
+const clockAt = (elapsed: () => number): Clock => ({
+  now: () => 0,
+  elapsed,
+  after: () => ({ cancel: () => undefined }),
+});
+
 test('store: a call without an answer ends at its deadline, though the connection lives', async () => {
   let now = 1000;
-  const calls = new Calls({ now: () => now, after: () => ({ cancel: () => undefined }) }, () => {
-    throw new Error('nothing was answered');
-  });
+  const calls = new Calls(
+    clockAt(() => now),
+    () => {
+      throw new Error('nothing was answered');
+    },
+  );
   const path = '/a';
   const read = calls.send(client, { kind: 'read', verb: 'read', path }, 500, () => undefined);
   const write = calls.send(client, { kind: 'write', verb: 'commit', path }, 600, () => undefined);
@@ -27,7 +37,7 @@ test('store: a call without an answer ends at its deadline, though the connectio
 test('store: more calls than can be waited for are refused, certainly not sent', async () => {
   let sent = 0;
   const calls = new Calls(
-    { now: () => 0, after: () => ({ cancel: () => undefined }) },
+    clockAt(() => 0),
     () => undefined,
   );
   const facts = { kind: 'write', verb: 'commit', path: '/a' } as const;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, type TestContext, test } from 'node:test';
-import { systemClock } from '#runtime/clock.ts';
+import { type Clock, systemClock } from '#runtime/clock.ts';
 import { StoreRefusedError, StoreUnavailableError } from '#runtime/errors.ts';
 import { type Candidate, elect } from '#runtime/store/election.ts';
 import type { Store } from '#runtime/store/store.ts';
@@ -27,12 +27,18 @@ interface Runner {
   readonly told: string[];
 }
 
-async function run(t: TestContext, servers: string, path: string, data: string): Promise<Runner> {
-  const store = await open(servers);
+async function run(
+  t: TestContext,
+  servers: string,
+  path: string,
+  data: string,
+  clock: Clock = systemClock,
+): Promise<Runner> {
+  const store = await open(servers, { clock });
   const told: string[] = [];
   const candidate = await elect({
     store,
-    clock: systemClock,
+    clock,
     path,
     data,
     onLead: () => told.push('lead'),
@@ -104,6 +110,26 @@ test('election: a leader that hears nothing steps down before its session can en
     what: 'one leads again',
   });
   assert.ok(!(a.candidate.leads && b.candidate.leads));
+});
+
+test("election: a lease is not longer or shorter because somebody sets the machine's clock", async (t) => {
+  let setBy = 0;
+  const clock = { ...systemClock, now: () => Date.now() + setBy };
+  const a = await run(t, world.servers, nextFolder(), 'a', clock);
+  await leads(a, 'a leads');
+  setBy = 3_600_000;
+  assert.ok(a.candidate.leads, 'set forward by an hour');
+  world.freeze(0);
+  setBy = -3_600_000;
+  try {
+    await until(() => !a.candidate.leads, {
+      deadlineMs: 4 * sessionTimeoutMs,
+      what: 'a steps down, its clock set back by an hour',
+      everyMs: 5,
+    });
+  } finally {
+    world.thaw(0);
+  }
 });
 
 test('election: a leader that is cut off is replaced only after it has stepped down', async (t) => {

@@ -118,7 +118,7 @@ test('store: what is remembered ends with its connection', async () => {
 
 test('store: what is remembered is asked for again after 10 s, and its change is told all the same', async () => {
   let now = 0;
-  const { store, asked } = await remembering({ ...systemClock, now: () => now });
+  const { store, asked } = await remembering({ ...systemClock, elapsed: () => now });
   const other = await open(world.servers);
   await store.read(node);
   now = 9_999;

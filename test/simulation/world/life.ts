@@ -35,17 +35,13 @@ export class Life {
     this.random = world.random.fork(name);
     this.clock = {
       now: () => Math.floor(world.time.now() + this.#skewMs),
+      elapsed: () => world.time.now(),
       after: (delayMs, action) => this.#after(delayMs, action),
     };
   }
 
   get alive(): boolean {
     return this.#alive;
-  }
-
-  /** How far its clock is ahead of the world's. */
-  get skewMs(): number {
-    return this.#skewMs;
   }
 
   /** Somebody sets its clock: it leaps to so far ahead. */

@@ -29,6 +29,10 @@ export class VirtualTime implements Clock {
     return this.#now;
   }
 
+  elapsed(): number {
+    return this.#now;
+  }
+
   after(delayMs: number, action: () => void): Timer {
     const entry: Entry = {
       at: this.#now + Math.max(0, delayMs),

@@ -30,10 +30,7 @@ export class SimStore implements Store {
   /** The newest transaction that this session has seen: no server behind it will do. */
   #seen = 0;
   #state: SessionState = 'connected';
-  /** Of the world's clock. */
   #contact: number;
-  /** How far our clock was ahead at that moment. */
-  #skewMs = 0;
   #closed = false;
 
   constructor(ensemble: Ensemble, life: Life, sessionTimeoutMs = 10_000) {
@@ -58,10 +55,9 @@ export class SimStore implements Store {
 
   get lastContact(): number {
     const everyMs = this.sessionTimeoutMs / 6;
-    if (this.#link?.alive !== true || this.#life.frozen) return this.#contact + this.#skewMs;
+    if (this.#link?.alive !== true || this.#life.frozen) return this.#contact;
     const now = this.#life.world.time.now();
-    const at = Math.max(this.#contact, now - ((now - this.#contact) % everyMs));
-    return at + this.#life.skewMs;
+    return Math.max(this.#contact, now - ((now - this.#contact) % everyMs));
   }
 
   /** Resolves once a server has answered for the first time. */
@@ -263,8 +259,7 @@ export class SimStore implements Store {
 
   /** From now on nothing comes: the last contact stays where it was. */
   #lose(): void {
-    this.#contact = this.lastContact - this.#life.skewMs;
-    this.#skewMs = this.#life.skewMs;
+    this.#contact = this.lastContact;
   }
 
   #suspend(link: StoreLink): void {
