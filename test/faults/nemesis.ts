@@ -94,6 +94,12 @@ export class Nemesis {
           await wait();
           await mesos.master.kill('SIGCONT');
         });
+      case 'Mesos agents frozen':
+        return blow('agents', async () => {
+          await mesos.agentsApart?.kill('SIGSTOP');
+          await wait();
+          await mesos.agentsApart?.kill('SIGCONT');
+        });
       default:
         return this.#onTheWay(kind, pick(clients, whom), where, wait);
     }

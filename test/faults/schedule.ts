@@ -16,6 +16,7 @@ const spans = {
   'all ZooKeeper servers killed': [500, 3000],
   'Mesos master killed': [200, 4000],
   'Mesos master frozen': [500, 8000],
+  'Mesos agents frozen': [500, 8000],
   'connections cut': [0, 0],
   'connections refused': [500, 6000],
   'connections half-open': [500, 9000],

@@ -33,7 +33,7 @@ export interface Drey {
   close(): Promise<void>;
 }
 
-/** Connects to the servers of a cluster as an onlooker. */
+/** Connects to the servers of a cluster as an onlooker; several of a kind by commas. */
 export async function watchDrey(
   cluster: string,
   zookeeper: string,
@@ -45,7 +45,7 @@ export async function watchDrey(
     sessionTimeoutMs: 10_000,
     clock: systemClock,
   });
-  const bus = await connectBus({ servers: [nats], name: 'onlooker', clock: systemClock });
+  const bus = await connectBus({ servers: nats.split(','), name: 'onlooker', clock: systemClock });
   const paths = recordPathsOf(root, cluster);
   const subjects = subjectsOf(cluster);
   const request = async (subject: string, body: unknown): Promise<Record<string, unknown>> => {

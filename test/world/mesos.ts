@@ -13,6 +13,8 @@ export interface Mesos {
   readonly address: string;
   readonly master: Part;
   readonly agents: readonly Part[];
+  /** The process of the simulated agents that live apart from the master. */
+  readonly agentsApart: Part | undefined;
   /** What the master has seen since it was started. */
   history(): Promise<History>;
   frameworks(): Promise<readonly Framework[]>;
@@ -92,10 +94,11 @@ export async function startMesos(
     ...masterArguments(port, simulated, resources),
     ...flags,
   ]);
-  if (simulatedApart > 0) {
-    const more = [`--count=${simulatedApart}`, `--resources=${resources};${simulatedPorts}`];
-    await run('mesos-agents', ['simulated-agents', `--master=${address}`, ...more]);
-  }
+  const apart = [`--count=${simulatedApart}`, `--resources=${resources};${simulatedPorts}`];
+  const agentsApart =
+    simulatedApart === 0
+      ? undefined
+      : await run('mesos-agents', ['simulated-agents', `--master=${address}`, ...apart]);
   const agents: Part[] = [];
   for (let n = 1; n <= count; n++) {
     agents.push(
@@ -119,6 +122,7 @@ export async function startMesos(
     address,
     master,
     agents,
+    agentsApart,
     history: async () => history.parse(await get('/local/history')),
     frameworks: list,
     framework: async () => {
