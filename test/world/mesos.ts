@@ -89,6 +89,7 @@ export async function startMesos(
       args: [main, ...args],
       cwd: world.dir,
       ready: saysReady,
+      readyMs: patienceMs,
     });
   const master = await run('mesos-master', [
     ...masterArguments(port, simulated, resources),
@@ -114,7 +115,7 @@ export async function startMesos(
       const state = z.looseObject({ activated_slaves: z.number() }).parse(await get('/state'));
       return state.activated_slaves === count + simulated + simulatedApart;
     },
-    { deadlineMs: 20_000, what: `${count + simulated + simulatedApart} agents are registered` },
+    { deadlineMs: patienceMs, what: `${count + simulated + simulatedApart} agents are registered` },
   );
   const list = async (): Promise<readonly Framework[]> =>
     frameworks.parse(await get('/frameworks')).frameworks;
@@ -141,6 +142,8 @@ async function ownPorts(): Promise<string> {
   return `ports:[${ports.map((port) => `${port}-${port}`).join(',')}]`;
 }
 
+/** On a machine that is busy with other work. */
+const patienceMs = 90_000;
 const portsPerAgent = 24;
 const simulatedPorts = 'ports:[31000-31999]';
 

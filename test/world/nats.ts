@@ -113,7 +113,7 @@ async function launchServer(binary: string, dir: string, port: number, logFile: 
   const child = spawn(guarded[0] ?? binary, guarded.slice(1), { stdio: ['ignore', log, log] });
   await until(
     async () => child.exitCode !== null || (await greeting(port)).includes('"jetstream":true'),
-    { deadlineMs: 15_000, what: `nats-server serves on port ${port}` },
+    { deadlineMs: 60_000, what: `nats-server serves on port ${port}` },
   );
   if (child.exitCode !== null) throw new Error(`nats-server ended: see ${logFile}`);
   return child;
