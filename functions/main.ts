@@ -135,6 +135,7 @@ async function start(
     copy,
     log: log.child({ function: name }),
     decisionSubject: subjects.decision(name),
+    setAsideSubject: subjects.setAside(name),
     metrics: metricsOf(name),
   });
   return { started, service: await serveFunction(bus, definition, { cluster, copy }) };

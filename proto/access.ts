@@ -69,7 +69,8 @@ const driverAsks: readonly DemandVerb[] = [
 ];
 
 function otherRights(subjects: Subjects) {
-  const told = [subjects.tick, subjects.everyDecision, subjects.everyChanged('worker')];
+  const logs = [subjects.everyDecision, subjects.everySetAside];
+  const told = [subjects.tick, ...logs, subjects.everyChanged('worker')];
   const hints = [subjects.everyChanged('framework'), subjects.everyChanged('spec')];
   return {
     gateway: {
@@ -98,6 +99,7 @@ function functionRights(cluster: string, subjects: Subjects): Record<FunctionRol
   const own = (name: FunctionRole, hears: readonly string[], does: readonly string[]): Rights => ({
     publish: [
       subjects.decision(name),
+      subjects.setAside(name),
       subjects.everyChanged('worker'),
       subjects.everyChanged('framework'),
       subjects.everyChanged('spec'),

@@ -29,9 +29,12 @@ export interface Subjects {
   ask(question: string): string;
   decision(functionName: string): string;
   readonly everyDecision: string;
+  /** What a function set aside. */
+  setAside(functionName: string): string;
+  readonly everySetAside: string;
   /** Name of the stream that keeps `admin.*`. */
   readonly adminStream: string;
-  /** Name of the stream that keeps `decision.*`. */
+  /** Name of the stream that keeps `decision.*` and `set-aside.*`. */
   readonly decisionStream: string;
 }
 
@@ -108,6 +111,8 @@ export function subjectsOf(cluster: string): Subjects {
     ask: (question) => `${base}.ask.${question}`,
     decision: (functionName) => `${base}.decision.${functionName}`,
     everyDecision: `${base}.decision.*`,
+    setAside: (functionName) => `${base}.set-aside.${functionName}`,
+    everySetAside: `${base}.set-aside.*`,
     adminStream: `DREY_${cluster}_ADMIN`,
     decisionStream: `DREY_${cluster}_DECISIONS`,
   };

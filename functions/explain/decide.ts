@@ -1,4 +1,4 @@
-import type { DecisionMessage } from '#proto/messages.ts';
+import type { DecisionMessage, SetAsideMessage } from '#proto/messages.ts';
 import {
   type AgentRecord,
   type DriverRecord,
@@ -12,6 +12,10 @@ import { type SpecRecord, targetOf } from '#proto/spec.ts';
 
 /** Reasons in one answer. */
 export const reasonsShown = 20;
+/** Of what was set aside. */
+const setAsideShown = 20;
+/** What was set aside before is told in the figures, not in the sentence. */
+const lateMs = 3_600_000;
 /** Ticks come once a second. */
 const tickLateMs = 5000;
 
@@ -23,6 +27,8 @@ export interface Picture {
   readonly driver: DriverRecord | undefined;
   readonly launches: LaunchesRecord | undefined;
   readonly workers: readonly WorkerRecord[];
+  /** Messages that functions could make nothing of, the newest last. */
+  readonly setAside: readonly SetAsideMessage[];
   /** The last tick that this copy heard, and when. */
   readonly tick: { readonly at: number; readonly subscribed: boolean } | undefined;
 }
@@ -60,7 +66,25 @@ export function status(picture: Picture): Record<string, unknown> {
     driver: driver?.session,
     workers: states,
     launchesPausedMs: Math.max(0, (launches?.notBefore ?? 0) - now),
+    setAside: {
+      count: countOf(picture.setAside),
+      last: picture.setAside.slice(-setAsideShown),
+    },
   };
+}
+
+function countOf(setAside: readonly SetAsideMessage[]): number {
+  return setAside.reduce((sum, { more }) => sum + 1 + more, 0);
+}
+
+/** What was set aside within the last hour, as a part of the sentence. */
+function asideSentence({ setAside, now }: Picture): string | undefined {
+  const late = setAside.filter(({ at }) => now - at < lateMs);
+  const last = late.at(-1);
+  if (last === undefined) return undefined;
+  const count = countOf(late);
+  const messages = count === 1 ? '1 message was' : `${count} messages were`;
+  return `${messages} set aside, the last by ${last.function}: ${last.why}`;
 }
 
 /** What is away, as the ticks of the leading gateway tell it. */
@@ -156,7 +180,7 @@ function statusSentence(picture: Picture, states: Record<WorkerState, number>): 
     ...(states.wanted > 0 ? [`${states.wanted} wait for an offer`] : []),
     ...(states.unreachable > 0 ? [`${states.unreachable} cannot be reached`] : []),
     ...(pausedMs > 0 ? [`launches pause for ${pausedMs} ms after failures`] : []),
-    ...[outage(picture) ?? []].flat(),
+    ...[outage(picture) ?? [], asideSentence(picture) ?? []].flat(),
   ].join(', ');
 }
 

@@ -1,5 +1,10 @@
 import { z } from 'zod';
-import { decisionMessage, encodeJson } from '#proto/messages.ts';
+import {
+  decisionMessage,
+  encodeJson,
+  type SetAsideMessage,
+  setAsideMessage,
+} from '#proto/messages.ts';
 import {
   agentRecord,
   driverRecord,
@@ -8,8 +13,7 @@ import {
   workerRecord,
 } from '#proto/records.ts';
 import { type ClusterSettings, specRecord } from '#proto/spec.ts';
-import type { BusMessage, Endpoint, Subscription } from '#runtime/bus/bus.ts';
-import { sleep } from '#runtime/clock.ts';
+import type { BusMessage, Endpoint } from '#runtime/bus/bus.ts';
 import { BadMessageError } from '#runtime/errors.ts';
 import type { FunctionDefinition } from '#runtime/function.ts';
 import { hidden } from '#runtime/log.ts';
@@ -30,12 +34,12 @@ import {
   status,
   workersOf,
 } from './decide.ts';
+import { type Followed, follow } from './log.ts';
 
 /** Lines of the decision log that are read at start, and reasons that are kept. */
 const linesRead = 2000;
 const reasonsKept = 20_000;
-/** The log has been read when nothing more of it comes for so long. */
-const settleMs = 100;
+const asideKept = 1000;
 
 const explainMessage = z.union([
   z.strictObject({ worker: z.string().min(1) }),
@@ -49,10 +53,12 @@ export function explainFunction(
 ): FunctionDefinition<undefined, Heard, Effect> {
   const { subjects, paths } = context;
   const log = decisionLog(context);
+  const aside = setAsideLog(context);
   const tick = lastTick(context);
   const look = async (): Promise<Picture> => ({
     ...(await picture(context)),
     tick: tick(),
+    setAside: aside.known(),
   });
   const answer = (
     question: string,
@@ -84,11 +90,11 @@ export function explainFunction(
 async function explained(
   context: FunctionContext,
   seen: Picture,
-  log: DecisionLog,
+  log: Followed<Remembered>,
   message: BusMessage,
 ): Promise<unknown> {
   const question = parse(message);
-  const remembered = await log.reasons();
+  const remembered = await log.all();
   if ('worker' in question) {
     const { worker } = question;
     return explainWorker(seen, worker, remembered);
@@ -138,7 +144,11 @@ function withoutSecrets(task: ClusterSettings['task']): ClusterSettings['task'] 
 /** `scheme://host:port/<token>/…` */
 const tokenInUrl = /^(https?:\/\/[^/]+\/)[^/]+\//;
 
-async function picture({ store, paths, clock }: FunctionContext): Promise<Omit<Picture, 'tick'>> {
+async function picture({
+  store,
+  paths,
+  clock,
+}: FunctionContext): Promise<Omit<Picture, 'tick' | 'setAside'>> {
   const [framework, spec, driver, launches, ids] = await Promise.all([
     readRecord(store, paths.framework, frameworkRecord),
     readRecord(store, paths.spec, specRecord),
@@ -167,39 +177,28 @@ function lastTick({ bus, subjects, clock }: FunctionContext): () => Picture['tic
   return () => last;
 }
 
-interface DecisionLog {
-  reasons(): Promise<readonly Remembered[]>;
+/** The last reasons of every function. */
+function decisionLog(context: FunctionContext): Followed<Remembered> {
+  return follow(context, {
+    filter: context.subjects.everyDecision,
+    back: linesRead,
+    kept: reasonsKept,
+    read: (message) => {
+      const parsed = decisionMessage.safeParse(jsonOf(message));
+      return parsed.success ? rememberedFrom(parsed.data) : [];
+    },
+  });
 }
 
-/** The last reasons of every function, read from the stream and then followed. */
-function decisionLog({ bus, subjects, clock }: FunctionContext): DecisionLog {
-  const reasons: Remembered[] = [];
-  const remember = (message: BusMessage): void => {
-    const parsed = decisionMessage.safeParse(jsonOf(message));
-    if (!parsed.success) return;
-    reasons.push(...rememberedFrom(parsed.data));
-    if (reasons.length > reasonsKept) reasons.splice(0, reasons.length - reasonsKept);
-  };
-  const follow = async (): Promise<Subscription> => {
-    const { decisionStream, everyDecision } = subjects;
-    const subscription = await bus.replay(decisionStream, everyDecision, linesRead, remember);
-    for (let seen = -1; seen < reasons.length; ) {
-      seen = reasons.length;
-      await sleep(clock, settleMs);
-    }
-    return subscription;
-  };
-  let following: Promise<Subscription> | undefined;
-  return {
-    reasons: async () => {
-      following ??= follow();
-      try {
-        await following;
-      } catch (error) {
-        following = undefined;
-        throw error;
-      }
-      return reasons;
+/** All that was set aside and is still kept: there is at most one line a second of it. */
+function setAsideLog(context: FunctionContext): Followed<SetAsideMessage> {
+  return follow(context, {
+    filter: context.subjects.everySetAside,
+    back: Number.MAX_SAFE_INTEGER,
+    kept: asideKept,
+    read: (message) => {
+      const parsed = setAsideMessage.safeParse(jsonOf(message));
+      return parsed.success ? [parsed.data] : [];
     },
-  };
+  });
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { decodeEvent } from '#proto/mesos/codec.ts';
-import type { SchedulerEvent } from '#proto/mesos/types.ts';
+import { CodecError } from '#proto/mesos/codec-error.ts';
+import type { SchedulerEvent, SchedulerEventType } from '#proto/mesos/types.ts';
 import { changedMessage, demandMessages, lapsedMessage, tickMessage } from '#proto/messages.ts';
 import { header, type RecordKind, type Subjects } from '#proto/subjects.ts';
 import type { BusMessage } from '#runtime/bus/bus.ts';
@@ -14,7 +15,7 @@ export function hearsOffers(subjects: Subjects): Hears<Heard> {
     transport: 'queue',
     subject: subjects.offers,
     parse: (message) => {
-      const event = mesosEvent(message);
+      const event = mesosEvent(message, 'OFFERS');
       return {
         kind: 'offers',
         epoch: epochOf(message),
@@ -43,8 +44,10 @@ export function hearsUpdates(subjects: Subjects): Hears<Heard> {
     transport: 'request',
     subject: subjects.everyUpdate,
     parse: (message) => {
-      const status = mesosEvent(message).update?.status;
-      if (status === undefined) throw new BadMessageError('an UPDATE event without a status');
+      const status = mesosEvent(message, 'UPDATE').update?.status;
+      if (status === undefined) {
+        throw new BadMessageError(`${message.subject}: an UPDATE event without field update`);
+      }
       return { kind: 'update', epoch: epochOf(message), ...sequenceOf(message), status };
     },
   };
@@ -56,7 +59,7 @@ export function hearsFailure(subjects: Subjects): Hears<Heard> {
     transport: 'request',
     subject: subjects.failure,
     parse: (message) => {
-      const failure = mesosEvent(message).failure;
+      const failure = mesosEvent(message, 'FAILURE').failure;
       return {
         kind: 'failure',
         epoch: epochOf(message),
@@ -74,7 +77,7 @@ export function hearsRemarks(subjects: Subjects): readonly Hears<Heard>[] {
       transport: 'request',
       subject,
       parse: (message) => {
-        const event = mesosEvent(message);
+        const event = decoded(message);
         const text = event.error?.message ?? '';
         return { kind: 'remark', epoch: epochOf(message), what: `${event.type} ${text}`.trim() };
       },
@@ -90,7 +93,7 @@ export function hearsInverseOffers(subjects: Subjects): Hears<Heard> {
     parse: (message) => ({
       kind: 'inverse-offers',
       epoch: epochOf(message),
-      offers: mesosEvent(message).inverse_offers?.inverse_offers ?? [],
+      offers: mesosEvent(message, 'INVERSE_OFFERS').inverse_offers?.inverse_offers ?? [],
     }),
   };
 }
@@ -103,7 +106,7 @@ export function hearsSubscribed(subjects: Subjects): Hears<Heard> {
     parse: (message) => ({
       kind: 'subscribed',
       epoch: epochOf(message),
-      masterId: mesosEvent(message).subscribed?.master_info?.id ?? '',
+      masterId: mesosEvent(message, 'SUBSCRIBED').subscribed?.master_info?.id ?? '',
     }),
   };
 }
@@ -169,8 +172,22 @@ const demandParsers: Record<keyof typeof demandMessages, (message: BusMessage) =
   }),
 };
 
-function mesosEvent(message: BusMessage): SchedulerEvent {
-  return decodeEvent(message.data, 'protobuf');
+/** @throws BadMessageError no event of Mesos, or one of another type. */
+function mesosEvent(message: BusMessage, type: SchedulerEventType): SchedulerEvent {
+  const event = decoded(message);
+  if (event.type === type) return event;
+  throw new BadMessageError(
+    `${message.subject}: a Mesos event of type ${event.type}, not ${type} (field type)`,
+  );
+}
+
+function decoded({ subject, data }: BusMessage): SchedulerEvent {
+  try {
+    return decodeEvent(data, 'protobuf');
+  } catch (error) {
+    if (!(error instanceof CodecError)) throw error;
+    throw new BadMessageError(`${subject}: ${error.message}`, { cause: error });
+  }
 }
 
 function epochOf(message: BusMessage): number {

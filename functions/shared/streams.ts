@@ -16,7 +16,7 @@ export async function ensureStreams(bus: Bus, subjects: Subjects, replicas = 1):
   });
   await bus.ensureStream({
     name: subjects.decisionStream,
-    subjects: [subjects.everyDecision],
+    subjects: [subjects.everyDecision, subjects.everySetAside],
     retention: 'limits',
     maxBytes: 64 * mebibyte,
     maxAgeMs: 7 * day,

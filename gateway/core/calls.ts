@@ -108,15 +108,24 @@ export class CallDesk {
     try {
       call = decodeCall(message.data, 'protobuf');
     } catch (error) {
-      if (error instanceof CodecError) return refused(`no scheduler call: ${error.message}`);
-      throw error;
+      if (!(error instanceof CodecError)) throw error;
+      return refused(`${message.subject}: no scheduler call: ${error.message}`);
     }
-    const name = String(call.type).toLowerCase().replaceAll('_', '-');
-    const asked = message.subject.slice(message.subject.lastIndexOf('.') + 1);
-    // An UNKNOWN call would make the master abort.
-    if (!callNames.some((known) => known === name)) return refused(`${call.type} is never sent`);
-    if (asked !== name) return refused(`a call of type ${call.type} came as ${asked}`);
+    const why = this.#objection(call, message.subject);
+    if (why !== undefined) return refused(`${message.subject}: ${why}`);
     return { ...call, framework_id: { value: this.#frameworkId } };
+  }
+
+  /** Why a call is not sent whatever it asks for. */
+  #objection(call: SchedulerCall, subject: string): string | undefined {
+    const name = String(call.type).toLowerCase().replaceAll('_', '-');
+    const asked = subject.slice(subject.lastIndexOf('.') + 1);
+    // An UNKNOWN call would make the master abort.
+    if (!callNames.some((known) => known === name)) return `${call.type} is never sent`;
+    if (asked !== name) return `a call of type ${call.type} came as ${asked}`;
+    const framework = call.framework_id?.value;
+    if (framework === undefined || framework === this.#frameworkId) return undefined;
+    return `field framework_id is ${framework}, not ${this.#frameworkId}: a call of another cluster`;
   }
 
   #route(call: SchedulerCall): Promise<CallOutcome> {

@@ -2,6 +2,7 @@ import { encodeJson } from '#proto/messages.ts';
 import { sleep } from '../clock.ts';
 import { DreyError, StaleRecordError } from '../errors.ts';
 import type { Decision, FunctionDefinition } from '../function.ts';
+import type { Aside } from './aside.ts';
 import { decisionLine } from './decision-log.ts';
 import type { Entry } from './mailbox.ts';
 import type { RunOptions } from './options.ts';
@@ -24,16 +25,19 @@ export class Deciding<State, Event, Effect> {
   readonly #definition: FunctionDefinition<State, Event, Effect>;
   readonly #options: RunOptions;
   readonly #tellSelf: (events: readonly Event[]) => void;
+  readonly #aside: Aside;
   #attempts = 0;
 
   constructor(
     definition: FunctionDefinition<State, Event, Effect>,
     options: RunOptions,
     tellSelf: (events: readonly Event[]) => void,
+    aside: Aside,
   ) {
     this.#definition = definition;
     this.#options = options;
     this.#tellSelf = tellSelf;
+    this.#aside = aside;
   }
 
   /**
@@ -137,9 +141,16 @@ export class Deciding<State, Event, Effect> {
       entry.again(redeliverMs);
       return;
     }
-    const { log, metrics } = this.#options;
-    metrics?.setAside();
-    log.error({ subject: entry.subject }, 'a kept message whose effects break is set aside');
+    const why = failures.map(String).join('; ');
+    this.#aside.put(
+      entry.subject,
+      `its effects break: ${why}`,
+      this.#definition.label(entry.event),
+    );
+    this.#options.log.error(
+      { subject: entry.subject, why },
+      'a kept message whose effects break is set aside',
+    );
     entry.done();
   }
 

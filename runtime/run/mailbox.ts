@@ -8,6 +8,8 @@ export interface Entry<Event> {
   readonly subject: string;
   /** When it came, ms. */
   readonly at: number;
+  /** Of the message that it came in. */
+  readonly bytes: number;
   /** It says nothing any more after so long, ms. */
   readonly freshMs: number;
   /** How often the server has handed it over. */
@@ -25,12 +27,15 @@ export interface Entry<Event> {
 export class Mailbox<Event> {
   readonly #clock: Clock;
   readonly #limit: number;
+  readonly #maxBytes: number;
   #entries: Entry<Event>[] = [];
+  #bytes = 0;
   #dropped = 0;
 
-  constructor(clock: Clock, limit: number) {
+  constructor(clock: Clock, limit: number, maxBytes: number) {
     this.#clock = clock;
     this.#limit = limit;
+    this.#maxBytes = maxBytes;
   }
 
   get size(): number {
@@ -42,15 +47,19 @@ export class Mailbox<Event> {
     return this.#dropped;
   }
 
-  /** Beyond the limit a request takes the place of a hint, or is left to be asked again; a hint is dropped. */
+  /**
+   * Beyond the limits a request takes the place of hints, or is left to be asked again; a hint is
+   * dropped, for a tick follows it. Of what a server keeps only one comes at a time: it always has room.
+   */
   put(entry: Entry<Event>): void {
-    if (this.#entries.length >= this.#limit && entry.kind !== 'stream') {
+    while (entry.kind !== 'stream' && !this.#hasRoom(entry)) {
       const hint = entry.kind === 'hint' ? -1 : this.#entries.findIndex((e) => e.kind === 'hint');
       this.#dropped += 1;
       if (hint < 0) return;
-      this.#entries.splice(hint, 1);
+      this.#forget(this.#entries.splice(hint, 1));
     }
     this.#entries.push(entry);
+    this.#bytes += entry.bytes;
   }
 
   /** Puts entries before all others, in their order. */
@@ -67,7 +76,7 @@ export class Mailbox<Event> {
       looked += 1;
       taken.push(...this.fresh([entry]));
     }
-    this.#entries = this.#entries.slice(looked);
+    this.#forget(this.#entries.splice(0, looked));
     return taken;
   }
 
@@ -77,5 +86,13 @@ export class Mailbox<Event> {
     const left = entries.filter((entry) => now - entry.at <= entry.freshMs);
     this.#dropped += entries.length - left.length;
     return left;
+  }
+
+  #hasRoom({ bytes }: Entry<Event>): boolean {
+    return this.#entries.length < this.#limit && this.#bytes + bytes <= this.#maxBytes;
+  }
+
+  #forget(gone: readonly Entry<Event>[]): void {
+    for (const { bytes } of gone) this.#bytes -= bytes;
   }
 }

@@ -15,6 +15,8 @@ export interface RunOptions {
   readonly log: Log;
   /** Where the decision log goes. */
   readonly decisionSubject: string;
+  /** Where it is told what was set aside. */
+  readonly setAsideSubject: string;
   readonly metrics?: RunMetrics;
 }
 

@@ -1,8 +1,9 @@
 import { encodeJson } from '#proto/messages.ts';
 import type { BusMessage, StreamMessage, Subscription } from '../bus/bus.ts';
 import { sleep } from '../clock.ts';
-import { StaleRecordError } from '../errors.ts';
+import { BadMessageError, StaleRecordError } from '../errors.ts';
 import type { FunctionDefinition, Hears } from '../function.ts';
+import { Aside } from './aside.ts';
 import { Deciding, ofTheWorld, type Stored } from './deciding.ts';
 import { type Entry, Mailbox } from './mailbox.ts';
 import type { RunOptions } from './options.ts';
@@ -19,6 +20,9 @@ export interface Running {
 /** Events of one decision: enough to share a transaction, few enough for its limits. */
 const batchSize = 100;
 const mailboxLimit = 10_000;
+const mailboxBytes = 64 * 1024 * 1024;
+/** What a server takes by default; one that takes more lets nobody fill the memory. */
+const maxMessageBytes = 1024 * 1024;
 const firstPauseMs = 50;
 const longestPauseMs = 2000;
 /** Whoever sent a request has sent another one by then, and a hint is followed by a tick. */
@@ -47,6 +51,7 @@ class Runner<State, Event, Effect> implements Running {
   readonly #options: RunOptions;
   readonly #mailbox: Mailbox<Event>;
   readonly #deciding: Deciding<State, Event, Effect>;
+  readonly #aside: Aside;
   readonly #subscriptions: Subscription[] = [];
   #working: Promise<void> | undefined;
   #stopping = false;
@@ -54,8 +59,10 @@ class Runner<State, Event, Effect> implements Running {
   constructor(definition: FunctionDefinition<State, Event, Effect>, options: RunOptions) {
     this.#definition = definition;
     this.#options = options;
-    this.#mailbox = new Mailbox(options.clock, mailboxLimit);
-    this.#deciding = new Deciding(definition, options, (events) => this.#tellSelf(events));
+    this.#mailbox = new Mailbox(options.clock, mailboxLimit, mailboxBytes);
+    this.#aside = new Aside(definition.name, options);
+    const tellSelf = (events: readonly Event[]) => this.#tellSelf(events);
+    this.#deciding = new Deciding(definition, options, tellSelf, this.#aside);
   }
 
   async start(): Promise<void> {
@@ -74,6 +81,7 @@ class Runner<State, Event, Effect> implements Running {
     await Promise.all(subscriptions.map((subscription) => subscription.drain()));
     this.#stopping = true;
     while (this.#working !== undefined) await this.#working;
+    this.#aside.close();
   }
 
   idle(): boolean {
@@ -106,17 +114,18 @@ class Runner<State, Event, Effect> implements Running {
     parse: () => Event,
     stream?: StreamMessage,
   ): void {
-    const { bus, clock, log, metrics } = this.#options;
-    const { reply, subject } = message;
+    const { bus, clock, log } = this.#options;
+    const { reply, subject, data } = message;
     const answer = (body: Uint8Array): void => {
       if (reply !== undefined) bus.publish(reply, body);
     };
     let event: Event;
     try {
+      if (data.byteLength > maxMessageBytes) throw tooLarge(message);
       event = parse();
     } catch (error) {
       const why = textOf(error);
-      metrics?.setAside();
+      this.#aside.put(subject, why);
       log.warn({ subject, why }, 'a message that cannot be read is set aside');
       if (kind === 'request')
         answer(encodeJson({ status: 'refused', message: why.slice(0, 4000) }));
@@ -128,6 +137,7 @@ class Runner<State, Event, Effect> implements Running {
       kind,
       subject,
       at: clock.now(),
+      bytes: data.byteLength,
       freshMs: freshMs[kind],
       deliveries: stream?.deliveries ?? 1,
       failures: 0,
@@ -187,7 +197,7 @@ class Runner<State, Event, Effect> implements Running {
 
   /** A decision broke: halves, until the event that breaks it stands alone and is set aside. */
   async #isolate(batch: readonly Entry<Event>[], error: unknown): Promise<void> {
-    const { log, metrics, clock } = this.#options;
+    const { log, clock } = this.#options;
     const [only, ...others] = batch;
     if (only === undefined) return;
     if (others.length > 0) return this.#halve(batch);
@@ -196,12 +206,13 @@ class Runner<State, Event, Effect> implements Running {
       await sleep(clock, firstPauseMs);
       return this.#handle([only]);
     }
-    metrics?.setAside();
-    const facts = { subject: only.subject, event: this.#definition.label(only.event), error };
+    const what = this.#definition.label(only.event);
+    const facts = { subject: only.subject, event: what, error };
     if (ofTheWorld(error)) {
       log.warn(facts, 'an event loses every race and is left for later');
       return this.#release([only]);
     }
+    this.#aside.put(only.subject, textOf(error), what);
     log.error(facts, 'an event that breaks every decision is set aside');
     this.#deciding.answer(only, { status: 'refused', message: textOf(error) });
     only.done();
@@ -222,7 +233,14 @@ class Runner<State, Event, Effect> implements Running {
     if (events.length === 0) return;
     const at = this.#options.clock.now();
     const nothing = (): void => {};
-    const own = { kind: 'own', subject: 'own', at, freshMs: freshMs.own, deliveries: 1 } as const;
+    const own = {
+      kind: 'own',
+      subject: 'own',
+      at,
+      bytes: 0,
+      freshMs: freshMs.own,
+      deliveries: 1,
+    } as const;
     const ways = { answer: nothing, done: nothing, again: nothing };
     this.#mailbox.putFirst(events.map((event) => ({ ...own, ...ways, event, failures: 0 })));
   }
@@ -230,4 +248,8 @@ class Runner<State, Event, Effect> implements Running {
 
 function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+function tooLarge({ subject, data }: BusMessage): BadMessageError {
+  return new BadMessageError(`${subject}: ${data.byteLength} bytes, at most ${maxMessageBytes}`);
 }

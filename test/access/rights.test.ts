@@ -72,6 +72,7 @@ const said: Readonly<Record<string, readonly Role[]>> = {
   [subjects.call(3, 'acknowledge')]: ['updates', 'functions'],
   [subjects.call(3, 'teardown')]: ['jobs', 'admin', 'functions'],
   [subjects.decision('offers')]: ['offers', 'functions'],
+  [subjects.setAside('offers')]: ['offers', 'functions'],
   [`$JS.API.STREAM.UPDATE.${subjects.adminStream}`]: ['admin', 'functions'],
   [`$JS.ACK.${subjects.adminStream}.admin.1.1.1.1.1`]: ['admin', 'functions'],
   ...Object.fromEntries(never.map((subject) => [subject, []])),
@@ -88,6 +89,7 @@ const heard: Readonly<Record<string, readonly Role[]>> = {
   [subjects.demand('launched')]: ['driver'],
   [subjects.everyUpdate]: ['updates', 'functions'],
   [subjects.everyDecision]: ['administrator', 'reader'],
+  [subjects.everySetAside]: ['administrator', 'reader'],
 };
 
 for (const version of ['current', 'oldest'] as const) {

@@ -19,6 +19,7 @@ function picture(over: Partial<Picture> = {}): Picture {
     driver: undefined,
     launches: undefined,
     workers: [],
+    setAside: [],
     tick: { at: now, subscribed: true },
     ...over,
   };
@@ -36,6 +37,26 @@ test('explain: the status is one sentence first, then the figures', () => {
   const answer = status(picture({ workers }));
   assert.match(String(answer.sentence), /drey-1 is active: 1 workers running, 1 wait/);
   assert.equal((answer.workers as Record<string, number>).running, 1);
+});
+
+test('explain: what was set aside is counted, and said while it is new', () => {
+  const one = {
+    at: now - 1000,
+    function: 'demand',
+    copy: 'c1',
+    subject: 'drey.test.demand.request',
+    what: '',
+    why: 'drey.test.demand.request: not JSON',
+    more: 4,
+  };
+  const answer = status(picture({ setAside: [one] }));
+  assert.deepEqual(answer.setAside, { count: 5, last: [one] });
+  assert.match(
+    String(answer.sentence),
+    /, 5 messages were set aside, the last by demand: drey\.test\.demand\.request: not JSON$/,
+  );
+  const old = status(picture({ setAside: [{ ...one, at: now - 3_600_001 }] }));
+  assert.doesNotMatch(String(old.sentence), /set aside/);
 });
 
 test('explain: a hold is said before anything else, with the way out', () => {

@@ -43,6 +43,7 @@ test('failures: what a killed copy had placed waits again as soon as its offers 
     copy: 'c1',
     log: silentLog,
     decisionSubject: subjects.decision('failures'),
+    setAsideSubject: subjects.setAside('failures'),
   });
   t.after(() => running.stop());
   const state = async (id: string) =>

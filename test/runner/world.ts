@@ -183,6 +183,7 @@ export async function start<S, E>(
     copy: `copy${copies}`,
     log,
     decisionSubject,
+    setAsideSubject: `set-aside.${copies}`,
   });
   // The server knows the subscriptions once it has answered for something sent after them.
   await bus.request('$SYS.nobody', new Uint8Array(), { timeoutMs: 2000 }).catch(() => {});
