@@ -2,8 +2,13 @@
 export type Settings = ReadonlyMap<string, string | readonly string[]>;
 
 /** Keys of other processes: Flink would show some of them, such as `drey.zookeeper.auth`, on its page and in its log. */
-const ofOthers =
-  /^drey\.(zookeeper|gateway|functions|artifactserver|nats\.(gateway|functions|appmaster))\.|^mesos\.master$|^mesos\.resourcemanager\.framework\.secret$/;
+const ofOthers = [
+  /^drey\.(zookeeper|gateway|functions|artifactserver)\./,
+  /^drey\.nats\.(gateway|functions|appmaster)\./,
+  /^containerized\./,
+  // The driver sizes workers by two keys of theirs.
+  /^mesos\.(?!resourcemanager\.tasks\.(cpus|gpus)$)/,
+];
 const identity = /^drey\.nats\.(user|password|token|credentials|nkey)$/;
 const driverPrefix = 'drey.nats.driver.';
 
@@ -12,7 +17,7 @@ const driverPrefix = 'drey.nats.driver.';
  * not know to hide. Its own user of NATS stands where the driver looks for it.
  */
 export function jobManagerSettings(settings: Settings): Settings {
-  const kept = new Map([...settings].filter(([key]) => !ofOthers.test(key)));
+  const kept = new Map([...settings].filter(([key]) => !ofOthers.some((one) => one.test(key))));
   const own = [...kept].filter(([key]) => key.startsWith(driverPrefix));
   if (own.length > 0) {
     for (const key of kept.keys()) if (identity.test(key)) kept.delete(key);

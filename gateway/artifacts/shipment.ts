@@ -99,11 +99,11 @@ function writeConf(options: ShipmentOptions, folder: string): readonly ShippedFi
   ];
 }
 
-/** Everything that was configured, but nothing of drey and Mesos: a TaskManager needs none of it, and secrets are in it. */
+/** Everything that was configured, but nothing of drey, Mesos and containers: a TaskManager needs none of it, and secrets are in it. */
 export function taskManagerConfig(config: Configuration): string {
   return config
     .entries()
-    .filter(({ key }) => !/^(mesos|drey)\./.test(key))
+    .filter(({ key }) => !/^(mesos|drey|containerized)\./.test(key))
     .map(({ key, value, list }) => `${JSON.stringify(key)}: ${JSON.stringify(list ?? value)}\n`)
     .join('');
 }

@@ -32,7 +32,7 @@ export async function nodesBelow(
     const acl = entries.map(({ permission, id }) => `${id.scheme}:${id.id}:${permission}`);
     found.push({ path, data: data?.toString() ?? '', acl });
     const children = await call<readonly string[]>((done) => client.getChildren(path, done));
-    for (const child of children) await walk(`${path}/${child}`);
+    for (const child of children) await walk(path === '/' ? `/${child}` : `${path}/${child}`);
   };
   try {
     await walk(root);

@@ -24,16 +24,17 @@ export interface GuardedNats {
   violations(): Promise<readonly string[]>;
 }
 
-/** Starts it below `dir`; the account is included as the documentation says. */
+/** Starts it below `dir`; the account is included as the documentation says. `more`: further lines of its configuration. */
 export async function startGuardedNats(
   cluster: string,
   dir: string,
   version: NatsVersion,
+  more = '',
 ): Promise<GuardedNats> {
   await mkdir(dir, { recursive: true });
   const keys = join(dir, 'access');
   execFileSync(generator, ['--cluster', cluster, '--to', keys], { stdio: 'pipe' });
-  const configuration = `accounts {\n  include "access/drey-${cluster}.conf"\n}`;
+  const configuration = `accounts {\n  include "access/drey-${cluster}.conf"\n}\n${more}`;
   const server = await startNats({ dir, version, configuration });
   const keyOf = (role: Role): string => join(keys, `${role}.nkey`);
   return {

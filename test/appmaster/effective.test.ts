@@ -30,9 +30,9 @@ rest:
 pipeline.classpaths: ["file:///a;b", "file:///c"]
 `;
 
-function prepare(options: readonly string[]) {
+function prepare(options: readonly string[], more = '') {
   const confDir = mkdtempSync(join(scratch, 'conf-'));
-  writeFileSync(join(confDir, 'config.yaml'), stock);
+  writeFileSync(join(confDir, 'config.yaml'), stock + more);
   const stateDir = mkdtempSync(join(scratch, 'state-'));
   mkdirSync(join(stateDir, 'conf'));
   const configuration = readConfiguration({
@@ -164,6 +164,8 @@ test('effective: the JobManager is told no secret of others, and none under a ke
       ['mesos.master', 'zk://u:canary@h:2181/mesos'],
       ['mesos.resourcemanager.framework.secret', 'canary'],
       ['mesos.resourcemanager.tasks.cpus', '2'],
+      ['mesos.resourcemanager.tasks.uris', 'https://u:canary@h/x'],
+      ['containerized.taskmanager.env.DB_PW', 'canary'],
       ['drey.nats.servers', 'nats://flink:p%40ss@h1:4222,nats://flink:p%40ss@h2:4222'],
       ['drey.nats.gateway.password', 'canary'],
       ['s3.secret-key', 'flink hides it'],
@@ -181,4 +183,9 @@ test('effective: the JobManager is told no secret of others, and none under a ke
     ['drey.nats.driver.nkey', '/keys/driver.nkey'],
   ]);
   assert.deepEqual([...jobManagerSettings(own)], [['drey.nats.nkey', '/keys/driver.nkey']]);
+});
+
+test('appmaster: NATS servers may be a list in YAML', () => {
+  const { plan } = prepare(['-Ddrey.cluster=c'], 'drey.nats.servers: [nats://a:1, nats://b:2]\n');
+  assert.deepEqual(plan.nats, { kind: 'configured', address: 'nats://a:1,nats://b:2' });
 });

@@ -55,6 +55,7 @@ const config = new Configuration([
   { key: 's3.secret-key', value: 'needed', origin: '-D' },
   { key: 'mesos.resourcemanager.framework.secret', value: 'hidden', origin: '-D' },
   { key: 'drey.nats.password', value: 'hidden', origin: '-D' },
+  { key: 'containerized.taskmanager.env.DB_PW', value: 'hidden', origin: '-D' },
 ]);
 
 async function contents(path: string): Promise<Map<string, { text: string; mode: number }>> {

@@ -9,12 +9,15 @@ import io.nats.client.Message;
 import io.nats.client.Nats;
 import io.nats.client.Options;
 import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.time.Duration;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
+import javax.net.ssl.SSLContext;
 import org.apache.flink.configuration.Configuration;
 import org.apache.flink.configuration.IllegalConfigurationException;
 import org.slf4j.Logger;
@@ -54,7 +57,7 @@ final class Bus {
    * @throws IllegalConfigurationException when the servers or credentials cannot be used.
    */
   Bus(Configuration configuration, String name) {
-    this.servers = configuration.get(DreyOptions.NATS_SERVERS);
+    this.servers = withoutCredentials(configuration.get(DreyOptions.NATS_SERVERS));
     this.options = options(configuration, name);
     this.thread.setDaemon(true);
   }
@@ -108,7 +111,7 @@ final class Bus {
       Connection current = Nats.connect(withListener(ended));
       listenOn(current);
       connection = current;
-      LOG.info("Connected to NATS at {}.", current.getConnectedUrl());
+      LOG.info("Connected to NATS at {}.", withoutCredentials(current.getConnectedUrl()));
     } catch (IOException | IllegalStateException e) {
       away.warn(LOG, "NATS at {} is not reachable ({}); trying on.", servers, e.getMessage());
       return;
@@ -144,6 +147,8 @@ final class Bus {
     Options.Builder builder =
         new Options.Builder()
             .connectionName(name)
+            // Nobody else may listen there: proto/access.ts.
+            .inboxPrefix("_INBOX.drey." + DreyOptions.cluster(configuration) + ".driver.")
             .connectionTimeout(CONNECT_TIMEOUT)
             .maxReconnects(-1)
             .reconnectWait(RECONNECT_WAIT)
@@ -155,11 +160,15 @@ final class Bus {
             .useTimeoutException()
             .errorListener(new LogErrors());
     authenticate(builder, configuration);
+    SSLContext tls = BusTls.context(configuration);
+    if (tls != null) {
+      builder.sslContext(tls);
+    }
     try {
       return builder.servers(DreyOptions.servers(configuration)).build();
     } catch (IllegalArgumentException e) {
       throw new IllegalConfigurationException(
-          DreyOptions.NATS_SERVERS.key() + " cannot be used: " + e.getMessage(), e);
+          DreyOptions.NATS_SERVERS.key() + " cannot be used: " + withoutCredentials(e.getMessage()));
     }
   }
 
@@ -167,14 +176,31 @@ final class Bus {
     String user = configuration.get(DreyOptions.NATS_USER);
     String password = configuration.get(DreyOptions.NATS_PASSWORD);
     String token = configuration.get(DreyOptions.NATS_TOKEN);
-    String credentials = DreyOptions.credentials(configuration);
+    String credentials = DreyOptions.file(configuration, DreyOptions.NATS_CREDENTIALS);
+    String nkey = DreyOptions.file(configuration, DreyOptions.NATS_NKEY);
     if (credentials != null) {
       builder.authHandler(Nats.credentials(credentials));
+    } else if (nkey != null) {
+      builder.authHandler(Nats.staticCredentials(null, seed(nkey)));
     } else if (token != null) {
       builder.token(token.toCharArray());
     } else if (user != null) {
       builder.userInfo(user.toCharArray(), password == null ? new char[0] : password.toCharArray());
     }
+  }
+
+  private static char[] seed(String file) {
+    try {
+      return Files.readString(Path.of(file)).trim().toCharArray();
+    } catch (IOException e) {
+      throw new IllegalConfigurationException(
+          DreyOptions.NATS_NKEY.key() + " cannot be read: " + e.getMessage(), e);
+    }
+  }
+
+  /** Addresses for people: what stands before an {@code @} is left out. */
+  private static String withoutCredentials(String addresses) {
+    return addresses == null ? "" : addresses.replaceAll("//[^@/,]*@", "//");
   }
 
   /** Tells of the connection's ups and downs, and when jnats has given it up. */
@@ -198,7 +224,8 @@ final class Bus {
           connected = true;
           break;
         case RECONNECTED:
-          LOG.info("Connected to NATS again at {}.", current.getConnectedUrl());
+          LOG.info(
+              "Connected to NATS again at {}.", withoutCredentials(current.getConnectedUrl()));
           break;
         case DISCONNECTED:
           // Told of each vain try as well.

@@ -22,6 +22,13 @@ final class DreyOptions {
   static final ConfigOption<String> NATS_TOKEN = text("drey.nats.token");
   /** Path of a credentials file (user JWT and key). */
   static final ConfigOption<String> NATS_CREDENTIALS = text("drey.nats.credentials");
+  /** Path of a file that holds the seed of a user's nkey. */
+  static final ConfigOption<String> NATS_NKEY = text("drey.nats.nkey");
+  /** PEM files: the authority of the servers, and a certificate of our own with its key (PKCS 8). */
+  static final ConfigOption<String> NATS_TLS_CA = text("drey.nats.tls.ca");
+
+  static final ConfigOption<String> NATS_TLS_CERTIFICATE = text("drey.nats.tls.certificate");
+  static final ConfigOption<String> NATS_TLS_KEY = text("drey.nats.tls.key");
 
   /** How long a worker that has not registered is kept after Flink has stopped wanting it. */
   static final ConfigOption<Duration> SURPLUS_HOLD =
@@ -74,16 +81,16 @@ final class DreyOptions {
   }
 
   /**
-   * The path of the credentials file, or null where none is named.
+   * The path of a file that a key names, or null where it names none.
    *
    * @throws IllegalConfigurationException when it cannot be read.
    */
   @Nullable
-  static String credentials(Configuration configuration) {
-    String path = configuration.get(NATS_CREDENTIALS);
+  static String file(Configuration configuration, ConfigOption<String> option) {
+    String path = configuration.get(option);
     if (path != null && !Files.isReadable(Path.of(path))) {
       throw new IllegalConfigurationException(
-          NATS_CREDENTIALS.key() + " names a file that cannot be read: " + path);
+          option.key() + " names a file that cannot be read: " + path);
     }
     return path;
   }
