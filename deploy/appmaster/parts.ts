@@ -38,8 +38,8 @@ export function startFunctions(options: ClusterOptions, n: number): void {
     options,
     name,
     ranks.functions,
-    () => functionsCommand(options),
-    () => options.say(`${name} ready`),
+    () => functionsCommand(options, n),
+    (line) => options.say(`${name} ready, health and metrics on port ${line.http}`),
   );
 }
 
@@ -111,14 +111,26 @@ function gatewayCommand(effective: Effective, joins: boolean): Command {
 }
 
 /** Settings travel in the environment, which only its own user can read. */
-function functionsCommand({ plan, effective }: ClusterOptions): Command {
+function functionsCommand({ plan, effective }: ClusterOptions, n: number): Command {
   const settings = [...effective.settings]
     .filter(([key]) => key.startsWith('drey.') && !/^drey\.nats\.(gateway|driver)\./.test(key))
     .map(([key, value]) => [environmentName(key), Array.isArray(value) ? value.join(',') : value]);
   return {
     file: process.execPath,
     args: [join(root, 'functions/main.ts')],
-    env: { ...process.env, ...Object.fromEntries(settings), FLINK_HOME: plan.flinkHome },
+    env: {
+      ...process.env,
+      ...Object.fromEntries(settings),
+      ...portOf(effective, n),
+      FLINK_HOME: plan.flinkHome,
+    },
     cwd: root,
   };
+}
+
+/** The nth process takes the nth port from the configured one on; 0 is any free one for each. */
+function portOf({ configuration }: Effective, n: number): Readonly<Record<string, string>> {
+  const key = 'drey.functions.http.port';
+  const first = configuration.port(key) ?? 0;
+  return first === 0 ? {} : { [environmentName(key)]: String(first + n - 1) };
 }

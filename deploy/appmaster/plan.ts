@@ -64,6 +64,7 @@ export function planOf(configuration: Configuration, place: Place): Plan {
   const shared = nats.kind === 'configured' || zookeeper.kind === 'configured';
   const cluster = clusterName(configuration, shared);
   refuseJobManagerTask(configuration, nats, zookeeper);
+  const functionProcesses = functionProcessesOf(configuration);
   const stateDir = stateDirOf(configuration, place.environment, cluster);
   return {
     cluster,

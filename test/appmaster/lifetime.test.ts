@@ -133,6 +133,20 @@ test('appmaster: a master that does not answer is told of, waited for, and named
   assert.deepEqual(leftoversOf(join(scratch, String(started))), []);
 });
 
+test('appmaster: several processes of functions take the ports from the configured one on', async () => {
+  const nowhere = `127.0.0.1:${await freePort()}`;
+  const port = await freePort();
+  const appmaster = await startAppmaster(
+    nowhere,
+    ['functions', 'functions-2'],
+    ['-Ddrey.functions.processes=2', `-Ddrey.functions.http.port=${port}`],
+  );
+  const log = await appmaster.log();
+  assert.match(log, new RegExp(`functions ready, health and metrics on port ${port}\n`));
+  assert.match(log, new RegExp(`functions-2 ready, health and metrics on port ${port + 1}\n`));
+  await appmaster.stop();
+});
+
 test('appmaster: two on one state directory are refused', async () => {
   const nowhere = `127.0.0.1:${await freePort()}`;
   const appmaster = await startAppmaster(nowhere, ['functions']);
