@@ -17,7 +17,7 @@ module.exports = {
       name: 'local-mesos-stands-alone',
       severity: 'error',
       from: { path: '^deploy/local/mesos/' },
-      to: { path: '^(gateway|functions|runtime/(?!store/|errors|shutdown|log))' },
+      to: { path: '^(gateway|functions|runtime/(?!store/|clock|errors|shutdown|log))' },
     },
     {
       name: 'decisions-are-pure',

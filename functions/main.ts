@@ -6,7 +6,14 @@ import type { Subscription } from '#runtime/bus/bus.ts';
 import { connectBus } from '#runtime/bus/nats.ts';
 import { systemClock } from '#runtime/clock.ts';
 import type { Configuration } from '#runtime/config/configuration.ts';
-import { clusterOf, natsOf, streamReplicasOf, zookeeperOf } from '#runtime/config/connections.ts';
+import {
+  clusterOf,
+  connectingNats,
+  connectingZooKeeper,
+  natsOf,
+  streamReplicasOf,
+  zookeeperOf,
+} from '#runtime/config/connections.ts';
 import { readConfiguration } from '#runtime/config/read.ts';
 import { ConfigurationError, DreyError } from '#runtime/errors.ts';
 import { serveHealth } from '#runtime/http.ts';
@@ -97,14 +104,16 @@ async function connect(
   const paths = recordPathsOf(path, cluster);
   const name = `drey-functions-${copy}`;
   const inbox = inboxOf(cluster, roleOf(names));
-  const bus = await connectBus({ servers, credentials, name, inbox, clock, log });
-  const store = await connectStore({
-    servers: quorum,
-    sessionTimeoutMs,
-    clock,
-    log,
-    ...(auth === undefined ? {} : { auth: { scheme: 'digest', credential: auth } }),
-  });
+  const bus = await connectingNats(connectBus({ servers, credentials, name, inbox, clock, log }));
+  const store = await connectingZooKeeper(
+    connectStore({
+      servers: quorum,
+      sessionTimeoutMs,
+      clock,
+      log,
+      ...(auth === undefined ? {} : { auth: { scheme: 'digest', credential: auth } }),
+    }),
+  );
   for (const folder of recordFolders(paths)) await store.ensure(folder);
   await ensureStreams(bus, subjects, streamReplicasOf(config));
   const remembering = rememberReads(store, clock, steadyRecords(paths));

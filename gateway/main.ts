@@ -8,6 +8,7 @@ import type { Bus } from '#runtime/bus/bus.ts';
 import { connectBus } from '#runtime/bus/nats.ts';
 import { systemClock } from '#runtime/clock.ts';
 import type { Configuration } from '#runtime/config/configuration.ts';
+import { connectingNats, connectingZooKeeper } from '#runtime/config/connections.ts';
 import { readConfiguration } from '#runtime/config/read.ts';
 import { ConfigurationError, DreyError } from '#runtime/errors.ts';
 import { serveHealth } from '#runtime/http.ts';
@@ -188,7 +189,7 @@ async function connect(
   closers: Closers,
 ): Promise<{ readonly store: Store; readonly bus: Bus }> {
   const { quorum, sessionTimeoutMs, auth } = settings.zookeeper;
-  const store = await named('drey.zookeeper.quorum', () =>
+  const store = await connectingZooKeeper(
     connectStore({
       servers: quorum,
       sessionTimeoutMs,
@@ -201,23 +202,11 @@ async function connect(
   const { servers, ...credentials } = settings.nats;
   const name = `drey-gateway-${id}`;
   const inbox = inboxOf(settings.cluster, 'gateway');
-  const bus = await named('drey.nats.servers', () =>
+  const bus = await connectingNats(
     connectBus({ servers, credentials, name, inbox, clock: systemClock, log }),
   );
   closers.push(() => bus.close());
   return { store, bus };
-}
-
-/** An error that does not name its key gets it. */
-async function named<T>(key: string, connecting: () => Promise<T>): Promise<T> {
-  try {
-    return await connecting();
-  } catch (error) {
-    if (error instanceof ConfigurationError) throw error;
-    if (!(error instanceof DreyError || error instanceof RangeError)) throw error;
-    const why = `${error.message}; name servers that run and can be reached from here`;
-    throw new ConfigurationError(key, why, { cause: error });
-  }
 }
 
 function onSignals(stop: () => void): void {

@@ -1,7 +1,7 @@
 import type { FrameworkRecord } from '#proto/records.ts';
 import { systemClock } from '#runtime/clock.ts';
 import type { Configuration } from '#runtime/config/configuration.ts';
-import { zookeeperOf } from '#runtime/config/connections.ts';
+import { connectingZooKeeper, zookeeperOf } from '#runtime/config/connections.ts';
 import { connectStore } from '#runtime/store/zookeeper.ts';
 import type { Effective } from './effective.ts';
 import type { Ended } from './ended.ts';
@@ -89,13 +89,15 @@ export class Cluster {
   async #openWatch(): Promise<FrameworkWatch> {
     const { plan, effective } = this.#options;
     const { quorum, path, sessionTimeoutMs, auth } = zookeeperOf(effective.configuration);
-    const store = await connectStore({
-      servers: quorum,
-      sessionTimeoutMs,
-      connectTimeoutMs: connectLimitMs,
-      clock: systemClock,
-      ...(auth === undefined ? {} : { auth: { scheme: 'digest', credential: auth } }),
-    });
+    const store = await connectingZooKeeper(
+      connectStore({
+        servers: quorum,
+        sessionTimeoutMs,
+        connectTimeoutMs: connectLimitMs,
+        clock: systemClock,
+        ...(auth === undefined ? {} : { auth: { scheme: 'digest', credential: auth } }),
+      }),
+    );
     return new FrameworkWatch({
       store,
       zookeeperPath: path,

@@ -1,7 +1,7 @@
 import { homedir } from 'node:os';
 import { isAbsolute, join, resolve } from 'node:path';
 import { type Configuration, wrongValue } from '#runtime/config/configuration.ts';
-import { clusterOf } from '#runtime/config/connections.ts';
+import { clusterOf, natsOf, zookeeperOf } from '#runtime/config/connections.ts';
 import { ConfigurationError } from '#runtime/errors.ts';
 
 /** What is to be started on this machine, and where; nothing has been started or written yet. */
@@ -77,24 +77,36 @@ export function planOf(configuration: Configuration, place: Place): Plan {
     flinkHa: isFlinkHa(configuration),
     nats,
     zookeeper,
-    functionProcesses: configuration.int('drey.functions.processes', { min: 1, max: 64 }) ?? 1,
+    functionProcesses,
     endTimeoutMs:
       configuration.durationMs('drey.appmaster.end-timeout', { min: 1 }) ?? defaultEndTimeoutMs,
   };
 }
 
+/** Each takes a port of its own, from `drey.functions.http.port` on. */
+function functionProcessesOf(configuration: Configuration): number {
+  const processes = configuration.int('drey.functions.processes', { min: 1, max: 64 }) ?? 1;
+  const setting = configuration.setting('drey.functions.http.port');
+  const highest = 65_536 - processes;
+  if (setting !== undefined && (configuration.port(setting.key) ?? 0) > highest) {
+    const why = `drey.functions.processes is ${processes}, and each process takes the next port`;
+    throw wrongValue(setting, `${why}; allowed is at most ${highest}, or 0 for any free ones`);
+  }
+  return processes;
+}
+
 function natsPlan(configuration: Configuration): ServerPlan {
-  const servers = configuration.string('drey.nats.servers');
-  if (servers !== undefined) return { kind: 'configured', address: servers };
+  if (configuration.has('drey.nats.servers')) {
+    const { servers } = natsOf(configuration, 'appmaster');
+    return { kind: 'configured', address: servers.join(',') };
+  }
   return { kind: 'own', port: ownPort(configuration, 'drey.appmaster.nats.port') };
 }
 
 function zookeeperPlan(configuration: Configuration): ServerPlan {
-  const quorum = configuration.firstOf(
-    'drey.zookeeper.quorum',
-    'high-availability.zookeeper.quorum',
-  );
-  if (quorum !== undefined) return { kind: 'configured', address: quorum.value };
+  if (configuration.firstOf('drey.zookeeper.quorum', 'high-availability.zookeeper.quorum')) {
+    return { kind: 'configured', address: zookeeperOf(configuration).quorum };
+  }
   return { kind: 'own', port: ownPort(configuration, 'drey.appmaster.zookeeper.port') };
 }
 

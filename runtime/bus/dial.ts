@@ -41,16 +41,30 @@ const defaultPort = 4222;
 export function parseServer(text: string): ServerAddress {
   const url = URL.parse(text.includes('://') ? text : `nats://${text}`);
   if (url === null || url.hostname === '' || !['nats:', 'tls:'].includes(url.protocol)) {
-    const shown = text.replace(/\/\/.*@/, '//');
-    throw new ConfigurationError('nats servers', `"${shown}" is not nats://host:port`);
+    throw wrongServer(text, 'is not nats://host:port or tls://host:port, several by commas');
   }
   return {
     host: url.hostname.replace(/^\[|\]$/g, ''),
     port: url.port === '' ? defaultPort : Number(url.port),
     tls: url.protocol === 'tls:',
-    ...(url.username === '' ? {} : { user: decodeURIComponent(url.username) }),
-    ...(url.password === '' ? {} : { password: decodeURIComponent(url.password) }),
+    ...(url.username === '' ? {} : { user: decoded(url.username, text) }),
+    ...(url.password === '' ? {} : { password: decoded(url.password, text) }),
   };
+}
+
+function decoded(part: string, text: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch (cause) {
+    const why = 'user and password are to be percent-encoded in an address (% as %25)';
+    throw wrongServer(text, why, { cause });
+  }
+}
+
+/** What stands before the host may be a secret. */
+function wrongServer(text: string, why: string, options?: ErrorOptions): ConfigurationError {
+  const shown = text.replace(/^(\w+:\/\/)?.*@/, '$1');
+  return new ConfigurationError('drey.nats.servers', `"${shown}": ${why}`, options);
 }
 
 /** `host:port`, for people: without credentials. */

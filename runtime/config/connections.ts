@@ -1,6 +1,8 @@
 import { accessSync, constants } from 'node:fs';
 import { subjectsOf } from '#proto/subjects.ts';
-import { ConfigurationError } from '../errors.ts';
+import { parseServer } from '../bus/dial.ts';
+import { ConfigurationError, DreyError, StoreRefusedError } from '../errors.ts';
+import { parseServers } from '../store/servers.ts';
 import { type Configuration, wrongValue } from './configuration.ts';
 
 /** How ZooKeeper is reached, and below which path all records lie. */
@@ -64,6 +66,12 @@ export function zookeeperOf(config: Configuration): ZooKeeperSettings {
       'is not set; name the ZooKeeper servers as host:port,host:port',
     );
   }
+  try {
+    parseServers(quorum.value);
+  } catch (error) {
+    if (error instanceof RangeError) throw wrongValue(quorum, error.message);
+    throw error;
+  }
   const auth = config.string('drey.zookeeper.auth');
   return {
     quorum: quorum.value,
@@ -102,6 +110,7 @@ export function natsOf(config: Configuration, process: NatsProcess): NatsSetting
       'is not set; name the NATS servers as nats://host:port, several by commas',
     );
   }
+  for (const server of servers) parseServer(server);
   const own = identityOf(config, `drey.nats.${process}.`);
   const identity = Object.keys(own).length > 0 ? own : identityOf(config, 'drey.nats.');
   const tls = present({
@@ -148,4 +157,27 @@ function present<T extends Readonly<Record<string, string | undefined>>>(
 ): { [K in keyof T]?: string } {
   const entries = Object.entries(values).filter(([, value]) => value !== undefined);
   return Object.fromEntries(entries) as { [K in keyof T]?: string };
+}
+
+/** Connects to ZooKeeper; what fails names the key by which it is mended. @throws ConfigurationError */
+export function connectingZooKeeper<T>(connection: Promise<T>): Promise<T> {
+  return connection.catch((error: unknown) => {
+    if (error instanceof StoreRefusedError) {
+      throw underKey('drey.zookeeper.auth', error, 'set it to user:password');
+    }
+    throw underKey('drey.zookeeper.quorum', error, 'start it or name servers that run');
+  });
+}
+
+/** Connects to NATS; what fails names the key by which it is mended. @throws ConfigurationError */
+export function connectingNats<T>(connection: Promise<T>): Promise<T> {
+  return connection.catch((error: unknown) => {
+    const remedy = 'start it, or name servers that run and credentials that they take';
+    throw underKey('drey.nats.servers', error, remedy);
+  });
+}
+
+function underKey(key: string, error: unknown, remedy: string): unknown {
+  if (!(error instanceof DreyError) || error instanceof ConfigurationError) return error;
+  return new ConfigurationError(key, `${error.message}; ${remedy}`, { cause: error });
 }

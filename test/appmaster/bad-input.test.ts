@@ -119,6 +119,29 @@ const table: readonly BadInput[] = [
     says: /rest\.bind-port: "8090-8081" \(-D\): allowed are ports and ranges such as 8081-8090/,
   },
   {
+    title: 'a port of functions that leaves none for the second process',
+    options: [
+      ...['-Dmesos.master=m:5050', '-Ddrey.functions.processes=2'],
+      '-Ddrey.functions.http.port=65535',
+    ],
+    says: /drey\.functions\.http\.port: "65535" \(-D\): drey\.functions\.processes is 2, .* at most 65534, or 0/,
+  },
+  {
+    title: 'NATS servers of another kind',
+    options: ['-Dmesos.master=m:5050', '-Ddrey.cluster=c', '-Ddrey.nats.servers=http://n:4222'],
+    says: /drey\.nats\.servers: "http:\/\/n:4222": is not nats:\/\/host:port/,
+  },
+  {
+    title: 'a NATS password that is not encoded',
+    options: ['-Dmesos.master=m:5050', '-Ddrey.cluster=c', '-Ddrey.nats.servers=nats://u:p%zz@h'],
+    says: /drey\.nats\.servers: "nats:\/\/h": user and password are to be percent-encoded/,
+  },
+  {
+    title: 'ZooKeeper servers that are none',
+    options: ['-Dmesos.master=m:5050', '-Ddrey.cluster=c', '-Ddrey.zookeeper.quorum=a:b:c'],
+    says: /drey\.zookeeper\.quorum: "a:b:c" \(-D\): "a:b:c" is not a ZooKeeper server: expected host:port/,
+  },
+  {
     title: 'a Flink without jars',
     options: ['-Dmesos.master=m:5050'],
     environment: { FLINK_HOME: scratch, FLINK_CONF_DIR: join(flinkHome, 'conf') },

@@ -5,9 +5,15 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { Configuration } from '#runtime/config/configuration.ts';
+import { connectingNats, connectingZooKeeper, natsOf } from '#runtime/config/connections.ts';
 import { parseConfigYaml, parseFlinkConf } from '#runtime/config/files.ts';
 import { readConfiguration } from '#runtime/config/read.ts';
-import { ConfigurationError } from '#runtime/errors.ts';
+import {
+  BusUnavailableError,
+  ConfigurationError,
+  StoreRefusedError,
+  StoreUnavailableError,
+} from '#runtime/errors.ts';
 
 function inDirectory(files: Readonly<Record<string, string>>, run: (dir: string) => void): void {
   const dir = mkdtempSync(join(tmpdir(), 'drey-config-'));
@@ -152,4 +158,36 @@ test('config: what is no -D option is refused', () => {
     () => readConfiguration({ arguments: ['--host', 'x'], environment: {} }),
     says(/--host: is no option/),
   );
+});
+
+test('config: a connection that fails is told with the key by which it is mended', async () => {
+  const away = new StoreUnavailableError('no ZooKeeper answered at z:2181 within 30000 ms');
+  await assert.rejects(
+    connectingZooKeeper(Promise.reject(away)),
+    says(/^drey\.zookeeper\.quorum: no ZooKeeper answered at z:2181 .*; start it or name servers/),
+  );
+  const refused = new StoreRefusedError('ZooKeeper refused the digest credential');
+  await assert.rejects(
+    connectingZooKeeper(Promise.reject(refused)),
+    says(
+      /^drey\.zookeeper\.auth: ZooKeeper refused the digest credential; set it to user:password/,
+    ),
+  );
+  const shut = new BusUnavailableError('no NATS server at n:4222 lets us in');
+  await assert.rejects(
+    connectingNats(Promise.reject(shut)),
+    says(/^drey\.nats\.servers: no NATS server at n:4222 lets us in; start it, or name/),
+  );
+  const defect = new TypeError('a defect');
+  await assert.rejects(connectingNats(Promise.reject(defect)), defect);
+});
+
+test('config: no password of an address is told with it', () => {
+  for (const address of ['http://u:geheim@n:4222', 'nats://u:geheim%zz@n', 'u:geheim/@n:x']) {
+    const config = of({ 'drey.nats.servers': address });
+    assert.throws(
+      () => natsOf(config, 'functions'),
+      (error: Error) => says(/^drey\.nats\.servers: /)(error) && !error.message.includes('geheim'),
+    );
+  }
 });
