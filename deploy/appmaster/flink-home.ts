@@ -19,10 +19,13 @@ export function flinkJars(flinkHome: string, demand: 'driver' | 'fixed'): readon
     );
   }
   const last = (name: string): number => (name.startsWith('flink-dist') ? 1 : 0);
-  const sorted = [...names].sort((a, b) => last(a) - last(b) || (a < b ? -1 : 1));
+  const sorted = names
+    .filter((name) => name !== driverName)
+    .sort((a, b) => last(a) - last(b) || (a < b ? -1 : 1));
   const jars = sorted.map((name) => join(lib, name));
-  if (demand === 'fixed' || names.includes(driverName)) return jars;
-  return [...jars, driverFor(lib, names)];
+  if (demand === 'fixed') return jars;
+  // Behind all others, so that class archives hold whichever driver it is.
+  return [...jars, names.includes(driverName) ? join(lib, driverName) : driverFor(lib, names)];
 }
 
 /** A distribution knows nothing of drey: the driver built for the same line of Flink is used. */

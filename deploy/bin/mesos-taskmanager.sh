@@ -35,13 +35,14 @@ mkdir -p "$sandbox/tmp" || fail "cannot write below $sandbox"
 
 # In a sandbox the names are relative, as in the class archive: Java compares them as they are.
 if [ "$home" = "$(pwd)" ]; then lib=lib; else lib=$home/lib; fi
-# In the order of bytes, whatever the language of the agent.
+# In the order of bytes, whatever the language of the agent. The driver is the JobManager's alone.
 classpath=$(
   LC_ALL=C
   classpath=
   dist=
   for jar in "$lib"/*.jar; do
     case $jar in
+      */drey-flink-driver.jar) ;;
       */flink-dist*) dist=$dist:$jar ;;
       *) classpath=$classpath:$jar ;;
     esac

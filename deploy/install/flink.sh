@@ -33,12 +33,12 @@ home_stamp=$(hash_of "$sums" "$here/flink-home.pom.xml")
 driver_stamp=$(cd "$sources" && find pom.xml src -type f | LC_ALL=C sort | xargs sha256sum |
   cat - <(echo "$version") | sha256sum | cut -d ' ' -f 1)
 
-# Archives hold for the jars, the layout in a sandbox and the very Java that they were made with.
+# Archives hold for Flink's jars (the driver comes behind them), the layout in a sandbox and the very Java that they were made with.
 java=$(readlink -f "${JAVA_HOME:+$JAVA_HOME/bin/java}" || readlink -f "$(command -v java)" || true)
 classes_stamp=$(
   for file in "$here"/class-archive/*.ts "$here/../bin/mesos-taskmanager.sh" "${java%/bin/java}/release"; do
     [[ ! -f $file ]] || cat "$file"
-  done | cat - <(echo "$home_stamp $driver_stamp") | sha256sum | cut -d ' ' -f 1
+  done | cat - <(echo "$home_stamp") | sha256sum | cut -d ' ' -f 1
 )
 
 home_ready() {
@@ -98,8 +98,6 @@ install_conf() {
 
 install_driver() {
   echo "flink $version: building the driver"
-  # What was made of the former jars must not outlive them.
-  rm -rf "$home/class-archive" "$home/.classes-stamp"
   maven -f "$sources/pom.xml" -Dbuild.folder="$scratch/build" package
   mv "$scratch/build/drey-flink-driver.jar" "$home/lib/drey-flink-driver.jar"
   echo "$driver_stamp" >"$home/.driver-stamp"

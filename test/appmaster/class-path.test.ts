@@ -6,14 +6,18 @@ import { test } from 'node:test';
 import { flinkJars } from '#deploy/appmaster/flink-home.ts';
 import { splitFlags } from '#deploy/appmaster/jobmanager-command.ts';
 
-test('appmaster: the class path is that of the old scripts, flink-dist last', () => {
+test('appmaster: the class path is that of the old scripts, flink-dist last, then the driver', () => {
   const home = mkdtempSync(join(tmpdir(), 'drey-home-'));
   try {
     mkdirSync(join(home, 'lib'));
-    const files = ['log4j-core.jar', 'flink-dist-2.3.0.jar', 'flink-cep.jar', 'README'];
+    const driver = 'drey-flink-driver.jar';
+    const files = ['log4j-core.jar', 'flink-dist-2.3.0.jar', 'flink-cep.jar', driver, 'README'];
     for (const name of files) writeFileSync(join(home, 'lib', name), '');
-    const names = flinkJars(home, 'fixed').map((path) => basename(path));
-    assert.deepEqual(names, ['flink-cep.jar', 'log4j-core.jar', 'flink-dist-2.3.0.jar']);
+    const namesFor = (demand: 'fixed' | 'driver'): readonly string[] =>
+      flinkJars(home, demand).map((path) => basename(path));
+    const jars = ['flink-cep.jar', 'log4j-core.jar', 'flink-dist-2.3.0.jar'];
+    assert.deepEqual(namesFor('fixed'), jars);
+    assert.deepEqual(namesFor('driver'), [...jars, driver]);
   } finally {
     rmSync(home, { recursive: true });
   }

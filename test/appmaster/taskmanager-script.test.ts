@@ -24,7 +24,8 @@ function fakeJava(): string {
 function sandbox(): string {
   const folder = mkdtempSync(join(scratch, 'sandbox-'));
   for (const name of ['lib', 'conf', 'bin']) mkdirSync(join(folder, name));
-  for (const name of ['log4j-core.jar', 'flink-dist.jar', 'zookeeper.jar', 'Z.jar']) {
+  const jars = ['log4j-core', 'flink-dist', 'zookeeper', 'drey-flink-driver', 'Z'];
+  for (const name of jars.map((jar) => `${jar}.jar`)) {
     writeFileSync(join(folder, 'lib', name), '');
   }
   writeFileSync(join(folder, 'conf', 'log4j-console.properties'), '');
