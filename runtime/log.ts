@@ -1,4 +1,5 @@
 import { type DestinationStream, type Logger, pino } from 'pino';
+import { hidden, isSensitive } from './secrets.ts';
 
 /** Writes one line: facts as fields, then a plain sentence. */
 type Write = (facts: object, sentence: string) => void;
@@ -11,18 +12,6 @@ export interface Log {
   readonly error: Write;
   /** A log whose lines all carry these facts. */
   child(facts: Record<string, unknown>): Log;
-}
-
-/** Flink's rule for sensitive keys (GlobalConfiguration), so that both logs hide the same things. */
-const sensitive =
-  /password|secret|fs\.azure\.account\.key|apikey|api-key|auth-params|service-key|token|basic-auth|jaas\.config|http-headers/i;
-
-/** What stands where a secret was; Flink writes the same. */
-export const hidden = '******';
-
-/** Whether the value of this key must not be shown. */
-export function isSensitive(key: string): boolean {
-  return sensitive.test(key);
 }
 
 export interface LogOptions {

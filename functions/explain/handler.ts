@@ -16,7 +16,7 @@ import { type ClusterSettings, specRecord } from '#proto/spec.ts';
 import type { BusMessage, Endpoint } from '#runtime/bus/bus.ts';
 import { BadMessageError } from '#runtime/errors.ts';
 import type { FunctionDefinition } from '#runtime/function.ts';
-import { hidden } from '#runtime/log.ts';
+import { hidden } from '#runtime/secrets.ts';
 import { readExisting, readRecord } from '#runtime/store/records.ts';
 import type { FunctionContext } from '../shared/context.ts';
 import { type Effect, showEffect } from '../shared/effect.ts';

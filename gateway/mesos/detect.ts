@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { ConfigurationError } from '#runtime/errors.ts';
+import { withoutPasswords } from '#runtime/secrets.ts';
 import type { Store } from '#runtime/store/store.ts';
 
 const key = 'mesos.master';
@@ -49,7 +50,7 @@ function parseOrigin(text: string): string {
   const url = URL.parse(/^https?:\/\//.test(text) ? text : `http://${text}`);
   const beyond = url === null || url.pathname !== '/' || url.search !== '' || url.username !== '';
   if (beyond || url.hostname === '' || /^[a-z]+:\/\//.test(text) !== /^https?:\/\//.test(text)) {
-    throw new ConfigurationError(key, `"${text}" names no master; ${forms}`);
+    throw new ConfigurationError(key, `"${withoutPasswords(text)}" names no master; ${forms}`);
   }
   const hasPort = /:\d+$/.test(text.replace(/\/+$/, ''));
   return url.port === '' && !hasPort ? `${url.origin}:${defaultPort}` : url.origin;

@@ -1,6 +1,7 @@
 import type { ClusterSettings } from '#proto/spec.ts';
 import type { Configuration, Setting } from '#runtime/config/configuration.ts';
 import { wrongValue } from '#runtime/config/configuration.ts';
+import { withoutPasswords } from '#runtime/secrets.ts';
 
 /** Ports that every TaskManager gets from the offer. */
 const fixedPorts = ['taskmanager.data.port', 'taskmanager.rpc.port'] as const;
@@ -46,7 +47,8 @@ function entriesOf<T>(setting: Setting | undefined, parse: (entry: string, fail:
   if (setting === undefined || setting.value.trim() === '') return [];
   const entries = setting.list ?? setting.value.split(',').map((entry) => entry.trim());
   return entries.map((entry, at) => {
-    const fail: Fail = (why) => wrongValue(setting, `entry ${at + 1} ("${entry}") ${why}`);
+    const fail: Fail = (why) =>
+      wrongValue(setting, `entry ${at + 1} ("${withoutPasswords(entry)}") ${why}`);
     if (entry === '') throw fail('is empty');
     return parse(entry, fail);
   });

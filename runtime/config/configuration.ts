@@ -1,4 +1,5 @@
 import { ConfigurationError } from '../errors.ts';
+import { isSensitive, withoutPasswords } from '../secrets.ts';
 import { parseBoolean, parseDuration, parseMemory, parseNumber, splitQuoted } from './values.ts';
 
 /** One value and where it came from (`config.yaml:12`, `-D`, `environment DREY_NATS_SERVERS`). */
@@ -172,16 +173,8 @@ export class Configuration {
 
 /** The error for a value that is not allowed. */
 export function wrongValue(setting: Setting, allowed: string): ConfigurationError {
-  const shown = isSecret(setting.key) ? '(a secret)' : `"${setting.value}"`;
+  const shown = isSensitive(setting.key) ? '(a secret)' : `"${withoutPasswords(setting.value)}"`;
   return new ConfigurationError(setting.key, `${shown} (${setting.origin}): ${allowed}`);
-}
-
-const secretWords =
-  /(password|secret|fs\.azure\.account\.key|apikey|api-key|token|credential|auth-params|service-key|basic-auth|jaas|private-key)/i;
-
-/** Whether a key holds what must not be shown; the words are those Flink hides, and `credential`. */
-function isSecret(key: string): boolean {
-  return secretWords.test(key);
 }
 
 /** DREY_X_Y for `drey.x.y`. */

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { NatsError } from 'nats';
 import { BusUnavailableError } from '#runtime/errors.ts';
-import { createLog, isSensitive } from '#runtime/log.ts';
+import { createLog } from '#runtime/log.ts';
+import { isSensitive } from '#runtime/secrets.ts';
 
 function heard(level = 'info') {
   const lines: Record<string, unknown>[] = [];
@@ -15,7 +16,7 @@ test('log: secrets are hidden at any depth, in children and in errors', () => {
   log.child({ password: 'p4' }).info(
     {
       'mesos.authenticate.secret': 'p1',
-      nats: { servers: ['a'], credentials: { Token: 'p2', user: 'u' } },
+      nats: { servers: ['a'], identity: { Token: 'p2', user: 'u' } },
       list: [{ 's3.api-key': 'p3' }],
     },
     'settings',
@@ -26,7 +27,7 @@ test('log: secrets are hidden at any depth, in children and in errors', () => {
   assert.doesNotMatch(JSON.stringify(lines), /p[1-5]"/);
   assert.deepEqual(lines[0]?.nats, {
     servers: ['a'],
-    credentials: { Token: '******', user: 'u' },
+    identity: { Token: '******', user: 'u' },
   });
   assert.equal(lines[0]?.msg, 'settings');
   assert.equal(lines[0]?.level, 'info');
@@ -36,7 +37,7 @@ test('log: secrets are hidden at any depth, in children and in errors', () => {
   assert.equal(error.cause.message, 'refused');
 });
 
-test('log: the rule for sensitive keys is that of Flink', () => {
+test('log: the rule for sensitive keys is that of Flink, and covers drey', () => {
   const hidden = [
     'security.ssl.internal.keystore-password',
     'mesos.resourcemanager.framework.secret',
@@ -48,6 +49,8 @@ test('log: the rule for sensitive keys is that of Flink', () => {
     'kafka.sasl.jaas.config',
     'x.http-headers',
     'S3.SERVICE-KEY',
+    'drey.zookeeper.auth',
+    'drey.nats.credentials',
   ];
   assert.deepEqual(
     hidden.filter((key) => !isSensitive(key)),
