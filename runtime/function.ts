@@ -1,10 +1,17 @@
 import type { BusMessage, Endpoint } from './bus/bus.ts';
+import type { Said } from './run/lateness.ts';
 import type { Store, StoreOp } from './store/store.ts';
 
 /** How a message reaches a function, and how it becomes an event. All copies share one queue group. */
 export type Hears<Event> =
   /** A hint or a stream of facts; nobody waits for an answer. */
-  | { readonly transport: 'queue'; readonly subject: string; parse(message: BusMessage): Event }
+  | {
+      readonly transport: 'queue';
+      readonly subject: string;
+      parse(message: BusMessage): Event;
+      /** When it was said, for what says nothing any more 2 s later, or once a newer term has begun. */
+      said?(event: Event): Said | undefined;
+    }
   /** The sender waits; it is answered once the decision is stored and performed, or not at all (it asks again). */
   | { readonly transport: 'request'; readonly subject: string; parse(message: BusMessage): Event }
   /** Kept by the server until it is applied; one at a time over all copies. */

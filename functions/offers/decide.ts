@@ -225,8 +225,7 @@ function levels(
   const placed = answered.effects.filter((effect) => effect.kind === 'changed').length;
   const waits = state.waitingCount - placed > 0;
   if (!waits) {
-    if (current === undefined || state.waitingCount > 0 || !quiet(current, moment))
-      return nothing();
+    if (current === undefined || state.waitingCount > 0 || !quiet(current)) return nothing();
     return {
       writes: [],
       effects: [{ kind: 'suppress', framework: registration }],
@@ -240,7 +239,7 @@ function levels(
   const asked = events.some((event) => event.kind === 'changed' && event.state === 'wanted');
   const why = outran
     ? 'more workers wait than one decision places'
-    : reviveReason(asked, state.newestAt ?? 0, current, moment);
+    : reviveReason(asked, state.newestAt ?? 0, current);
   if (why === undefined) return nothing();
   if (!outran && moment.now - state.revivedAt < reviveSpacingMs) return nothing();
   return {
@@ -258,19 +257,19 @@ function reviveReason(
   asked: boolean,
   newestAt: number,
   tick: TickMessage | undefined,
-  moment: Moment,
 ): string | undefined {
   if (asked) return 'a worker waits: offers are wanted now';
   if (tick === undefined) return undefined;
   if (tick.suppressed) return 'a worker waits while offers are suppressed';
   if (newestAt > tick.revivedAt) return 'a worker waits since after the last REVIVE';
   const pause = Math.min(reviveMaxMs, reviveBaseMs * 2 ** Math.max(0, tick.revives - 1));
-  const silence = moment.now - Math.max(tick.offersAt, tick.revivedAt);
+  // All by the gateway's clock: ours may differ from it.
+  const silence = tick.time - Math.max(tick.offersAt, tick.revivedAt);
   return silence >= pause ? `a worker waits and no offer came for ${silence} ms` : undefined;
 }
 
-function quiet(tick: TickMessage, moment: Moment): boolean {
-  return !tick.suppressed && moment.now - tick.revivedAt >= quietMs;
+function quiet(tick: TickMessage): boolean {
+  return !tick.suppressed && tick.time - tick.revivedAt >= quietMs;
 }
 
 /** What forbids any launch now, as a sentence. */

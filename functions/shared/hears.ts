@@ -111,12 +111,17 @@ export function hearsSubscribed(subjects: Subjects): Hears<Heard> {
   };
 }
 
-/** Once a second from the leading gateway. */
+/** Once a second from the leading gateway; one that is late, or of an epoch that is over, is dropped. */
 export function hearsTick(subjects: Subjects): Hears<Heard> {
   return {
     transport: 'queue',
     subject: subjects.tick,
     parse: (message) => ({ kind: 'tick', tick: parsed(tickMessage, message) }),
+    said: (event) => {
+      if (event.kind !== 'tick') return undefined;
+      const { gateway, time, epoch } = event.tick;
+      return { by: gateway, at: time, term: epoch };
+    },
   };
 }
 

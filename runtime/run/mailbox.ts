@@ -6,7 +6,7 @@ export interface Entry<Event> {
   /** `hint`: nobody waits. `request`: the sender asks again. `stream`: the server keeps it. `own`: told by this copy to itself. */
   readonly kind: 'hint' | 'request' | 'stream' | 'own';
   readonly subject: string;
-  /** When it came, ms. */
+  /** When it came, by the clock's `elapsed`. */
   readonly at: number;
   /** Of the message that it came in. */
   readonly bytes: number;
@@ -82,7 +82,7 @@ export class Mailbox<Event> {
 
   /** Those that still say something; the others count as dropped. */
   fresh(entries: readonly Entry<Event>[]): Entry<Event>[] {
-    const now = this.#clock.now();
+    const now = this.#clock.elapsed();
     const left = entries.filter((entry) => now - entry.at <= entry.freshMs);
     this.#dropped += entries.length - left.length;
     return left;

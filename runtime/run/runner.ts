@@ -5,6 +5,7 @@ import { BadMessageError, StaleRecordError } from '../errors.ts';
 import type { FunctionDefinition, Hears } from '../function.ts';
 import { Aside } from './aside.ts';
 import { Deciding, ofTheWorld, type Stored } from './deciding.ts';
+import { Lateness } from './lateness.ts';
 import { type Entry, Mailbox } from './mailbox.ts';
 import type { RunOptions } from './options.ts';
 
@@ -27,6 +28,8 @@ const firstPauseMs = 50;
 const longestPauseMs = 2000;
 /** Whoever sent a request has sent another one by then, and a hint is followed by a tick. */
 const freshMs = { hint: 10_000, request: 15_000, stream: Infinity, own: Infinity };
+/** What tells of a moment tells nothing of the present after so long. */
+const momentMs = 2000;
 /** Rounds of lost races; then each event goes its own way. */
 const crowdedRounds = 3;
 /** An event that breaks a decision by itself is set aside after so many tries. */
@@ -93,18 +96,28 @@ class Runner<State, Event, Effect> implements Running {
   }
 
   async #hear(hears: Hears<Event>): Promise<Subscription> {
-    const { bus } = this.#options;
+    const { bus, clock } = this.#options;
     if (hears.transport === 'stream') {
       const how = { maxPending: 1, ackWaitMs: commandWaitMs };
       return bus.consume(hears.stream, hears.durable, how, (message) => {
         // A name for ever: the stream's time of birth without what a path may not hold.
         const id = `${message.streamCreated.replace(/[^A-Za-z0-9]/g, '')}-${message.sequence}`;
-        this.#take(message, 'stream', () => hears.parse({ ...message, id }), message);
+        this.#take(message, 'stream', () => hears.parse({ ...message, id }), { stream: message });
       });
     }
-    const kind = hears.transport === 'request' ? 'request' : 'hint';
+    if (hears.transport === 'request') {
+      return bus.subscribe(hears.subject, this.#definition.name, (message) => {
+        this.#take(message, 'request', () => hears.parse(message));
+      });
+    }
+    const lateness = new Lateness();
     return bus.subscribe(hears.subject, this.#definition.name, (message) => {
-      this.#take(message, kind, () => hears.parse(message));
+      this.#take(message, 'hint', () => hears.parse(message), {
+        freshMs: (event) => {
+          const said = hears.said?.(event);
+          return said && momentMs - lateness.of(said, clock.elapsed());
+        },
+      });
     });
   }
 
@@ -112,8 +125,13 @@ class Runner<State, Event, Effect> implements Running {
     message: BusMessage,
     kind: 'hint' | 'request' | 'stream',
     parse: () => Event,
-    stream?: StreamMessage,
+    how: {
+      readonly stream?: StreamMessage;
+      /** Where an event itself says how long it will say something. */
+      readonly freshMs?: (event: Event) => number | undefined;
+    } = {},
   ): void {
+    const { stream } = how;
     const { bus, clock, log } = this.#options;
     const { reply, subject, data } = message;
     const answer = (body: Uint8Array): void => {
@@ -136,9 +154,9 @@ class Runner<State, Event, Effect> implements Running {
       event,
       kind,
       subject,
-      at: clock.now(),
+      at: clock.elapsed(),
       bytes: data.byteLength,
-      freshMs: freshMs[kind],
+      freshMs: how.freshMs?.(event) ?? freshMs[kind],
       deliveries: stream?.deliveries ?? 1,
       failures: 0,
       answer,
@@ -174,7 +192,7 @@ class Runner<State, Event, Effect> implements Running {
     let pauseMs = firstPauseMs;
     let crowded = 0;
     for (let left = batch; left.length > 0; left = this.#mailbox.fresh(left)) {
-      const began = clock.now();
+      const began = clock.elapsed();
       let stored: Stored<Effect>;
       try {
         stored = await this.#deciding.store(left);
@@ -190,7 +208,7 @@ class Runner<State, Event, Effect> implements Running {
       }
       if (stored.kind === 'too-large') return this.#halve(left);
       await this.#deciding.conclude(left, stored.decision, stored.op);
-      metrics?.handled(left.length, clock.now() - began);
+      metrics?.handled(left.length, clock.elapsed() - began);
       return;
     }
   }
@@ -231,7 +249,7 @@ class Runner<State, Event, Effect> implements Running {
 
   #tellSelf(events: readonly Event[]): void {
     if (events.length === 0) return;
-    const at = this.#options.clock.now();
+    const at = this.#options.clock.elapsed();
     const nothing = (): void => {};
     const own = {
       kind: 'own',
