@@ -50,6 +50,23 @@ test('faults: a history in which all laws hold is found so, and each law has loo
   }
 });
 
+/** The answer to TEARDOWN was lost: the gateway asks once more, and is told that it is gone. */
+function askedAfterTheEnd({ commits, transcript }: History): void {
+  commits.push(commit(95, framework(2)));
+  transcript.push(
+    { at: 96, call: 'TEARDOWN', status: 202, stream: 'S1', framework: 'F' },
+    { ...(transcript[0] as Line), at: 97, stream: 'S2' },
+    { at: 97, event: 'ERROR', stream: 'S2', message: 'Framework has been removed' },
+  );
+}
+
+test('faults: to ask whether an ended framework is gone breaks no law', () => {
+  const asked = history();
+  askedAfterTheEnd(asked);
+  const broken = check(evidenceOf(asked), all).flatMap((verdict) => verdict.broken);
+  assert.deepEqual(broken, []);
+});
+
 const planted: Readonly<Record<string, readonly [law: string, bend: (h: History) => void]>> = {
   'a second ACCEPT names a launched worker': [
     'no worker is launched twice',
@@ -94,9 +111,8 @@ const planted: Readonly<Record<string, readonly [law: string, bend: (h: History)
   'a framework registers after its TEARDOWN': [
     'the framework keeps its id, and an ended one never registers again',
     (h) => {
-      h.commits.push(commit(95, framework(2)));
-      h.transcript.push({ at: 96, call: 'TEARDOWN', status: 202, stream: 'S1', framework: 'F' });
-      h.transcript.push({ ...(h.transcript[0] as Line), at: 97, stream: 'S2' });
+      askedAfterTheEnd(h);
+      h.transcript.push({ at: 98, event: 'SUBSCRIBED', stream: 'S2', framework: 'F' });
     },
   ],
   'an update is acknowledged before it is stored': [

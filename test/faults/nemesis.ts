@@ -7,6 +7,8 @@ export class Nemesis {
   readonly struck = new Map<Kind, number>();
   /** What is broken at the moment, by name: it is not struck again before it is whole. */
   readonly #broken = new Map<string, Promise<void>>();
+  /** What could not be healed: the run is worth nothing then. */
+  readonly #failures: unknown[] = [];
   readonly #timers = new Set<{ readonly wake: () => void }>();
 
   constructor(stage: Stage) {
@@ -18,14 +20,18 @@ export class Nemesis {
     const blow = this.#blow(fault);
     if (blow === undefined || this.#broken.has(blow.victim)) return;
     this.struck.set(fault.kind, (this.struck.get(fault.kind) ?? 0) + 1);
-    const healing = blow.act().finally(() => this.#broken.delete(blow.victim));
+    const healing = blow
+      .act()
+      .catch((error: unknown) => void this.#failures.push(error))
+      .finally(() => this.#broken.delete(blow.victim));
     this.#broken.set(blow.victim, healing);
   }
 
-  /** Ends every fault now; resolves when all that was struck is whole. */
+  /** Ends every fault now; resolves when all that was struck is whole. @throws what could not be healed. */
   async calm(): Promise<void> {
     for (const timer of this.#timers) timer.wake();
     await Promise.all(this.#broken.values());
+    if (this.#failures.length > 0) throw new AggregateError(this.#failures, 'faults do not heal');
   }
 
   #blow({ kind, lastsMs, whom, where }: Fault): Blow | undefined {

@@ -59,9 +59,15 @@ export async function runFaults(options: RunOptions): Promise<Result> {
 async function strikeAndCheck(stage: Stage, options: RunOptions): Promise<Result> {
   const wishes = loadOf(options, options.load);
   const target = wishes.at(-1)?.workers ?? 0;
-  await until(() => scale(stage, wishes[0]?.workers ?? 0), {
+  const first = wishes[0]?.workers ?? 0;
+  await until(() => scale(stage, first), {
     deadlineMs: upMs,
     what: 'drey takes the first command',
+    everyMs: 200,
+  });
+  await until(async () => (await runningTasks(stage)) === first, {
+    deadlineMs: upMs,
+    what: 'the first workers run',
     everyMs: 200,
   });
   const nemesis = new Nemesis(stage);

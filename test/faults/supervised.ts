@@ -34,7 +34,7 @@ export class Supervised {
   }
 
   async kill(): Promise<void> {
-    this.#killed = true;
+    this.#killed = this.part.running;
     await this.part.kill('SIGKILL');
     this.#frozen = false;
   }

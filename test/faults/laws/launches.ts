@@ -99,18 +99,20 @@ export const epochsRise: Law = {
   },
 };
 
+/** To ask once more whether it is gone is no registration: the master answers that with an ERROR. */
 export const oneFramework: Law = {
   name: 'the framework keeps its id, and an ended one never registers again',
   check: (evidence, found) => {
     const recorded = new Set(evidence.past.framework.map(({ value }) => value?.id));
     let ended: number | undefined;
-    for (const { call, framework, at, status } of evidence.transcript) {
-      if (call === undefined) continue;
-      found.looked();
-      if (!recorded.has(framework)) found.broken(`${call} at ${at} names ${framework}`);
+    for (const { call, event, framework, at, status } of evidence.transcript) {
+      if (call !== undefined) {
+        found.looked();
+        if (!recorded.has(framework)) found.broken(`${call} at ${at} names ${framework}`);
+      }
       if (call === 'TEARDOWN' && status === 202) ended = at;
-      else if (call === 'SUBSCRIBE' && status === 200 && ended !== undefined) {
-        found.broken(`SUBSCRIBE at ${at}, after the TEARDOWN at ${ended}`);
+      if (event === 'SUBSCRIBED' && ended !== undefined) {
+        found.broken(`${framework} is registered at ${at}, after the TEARDOWN at ${ended}`);
       }
     }
     if (recorded.size !== 1) found.broken(`${recorded.size} framework ids were stored, not one`);
