@@ -2,8 +2,9 @@
 # Brings one Flink and the driver built for it: deploy/install/flink.sh <version> [dir]
 #
 # <dir> (default .drey/flink-<version> below the repository) becomes a Flink home: lib/ with Flink's
-# jars and the driver, examples/, conf/, class-archive/ (what makes its JVMs start faster). Every jar is held to flink-<version>.sha256. A second run
-# finds everything in place and does nothing; several runs at once wait for each other.
+# jars and the driver, examples/, conf/, class-archive/ (what makes its JVMs start faster). Every jar
+# is held to flink-<version>.sha256, those in the driver to flink-driver.sha256. A second run finds
+# everything in place and does nothing; several runs at once wait for each other.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -58,13 +59,22 @@ classes_ready() {
   [[ $(cat "$home/.classes-stamp" 2>/dev/null) == "$classes_stamp" ]]
 }
 
-# Runs Maven, silent unless it fails.
+# Runs Maven, silent unless it fails; -C: what does not match its checksum is an error, not a warning.
 maven() {
   local log=$scratch/maven.log
-  mvn -B -q -Dstyle.color=never -Dflink.version="$version" "$@" >"$log" 2>&1 || {
+  mvn -C -B -q -Dstyle.color=never -Dflink.version="$version" "$@" >"$log" 2>&1 || {
     tail -n 20 "$log" >&2
     fail "Maven could not finish (above are its last words)"
   }
+}
+
+# Whether the jars below a folder are those of a list, no more and no less.
+same_jars() {
+  local folder=$1 list=$2 found expected
+  (cd "$folder" && sha256sum --quiet --strict -c "$list") >&2 || return 1
+  found=$(find "$folder" -name '*.jar' | wc -l)
+  expected=$(wc -l <"$list")
+  [[ $found == "$expected" ]] || fail "Maven brought $found jars, $expected are recorded in $(basename "$list")"
 }
 
 check_tools() {
@@ -76,17 +86,13 @@ install_home() {
   local new=$scratch/home
   echo "flink $version: resolving Flink's jars"
   maven -f "$here/flink-home.pom.xml" -Dexamples.version="$examples" -Dhome="$new" package
-  (cd "$new" && sha256sum --quiet --strict -c "$sums") >&2 ||
+  same_jars "$new" "$sums" ||
     fail "a jar of Flink $version is not the one recorded in deploy/install/flink-$version.sha256"
-  local found expected
-  found=$(cd "$new" && find . -name '*.jar' | wc -l)
-  expected=$(wc -l <"$sums")
-  [[ $found == "$expected" ]] || fail "Maven brought $found jars, $expected are recorded"
   echo "$home_stamp" >"$new/.home-stamp"
   # A rename, so that nobody ever sees half a home; an older one stays whole until then.
   [[ ! -e $home ]] || mv -T "$home" "$scratch/old"
   mv -T "$new" "$home"
-  echo "flink $version: $found jars verified, in $home"
+  echo "flink $version: $(wc -l <"$sums") jars verified, in $home"
 }
 
 # Apart from the jars: a changed log pattern must not pull them away from under running processes.
@@ -98,7 +104,12 @@ install_conf() {
 
 install_driver() {
   echo "flink $version: building the driver"
-  maven -f "$sources/pom.xml" -Dbuild.folder="$scratch/build" package
+  # The jars that become part of it are copied aside, to be held to their list before it is used.
+  maven -f "$sources/pom.xml" -Dbuild.folder="$scratch/build" package \
+    org.apache.maven.plugins:maven-dependency-plugin:2.10:copy-dependencies \
+    -DincludeScope=runtime -DoutputDirectory="$scratch/driver"
+  same_jars "$scratch/driver" "$here/flink-driver.sha256" ||
+    fail "a jar of the driver is not the one recorded in deploy/install/flink-driver.sha256"
   mv "$scratch/build/drey-flink-driver.jar" "$home/lib/drey-flink-driver.jar"
   echo "$driver_stamp" >"$home/.driver-stamp"
   echo "flink $version: driver ready"
