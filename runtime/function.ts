@@ -1,5 +1,6 @@
 import type { BusMessage, Endpoint } from './bus/bus.ts';
 import type { Said } from './run/lateness.ts';
+import type { NoteUnreadable } from './store/records.ts';
 import type { Store, StoreOp } from './store/store.ts';
 
 /** How a message reaches a function, and how it becomes an event. All copies share one queue group. */
@@ -61,8 +62,12 @@ export interface FunctionDefinition<State, Event, Effect> {
   label(event: Event): string;
   /** Short line of an effect for the decision log; an empty one is left out. */
   show(effect: Effect): string;
-  /** Reads what the events need. Called again after a lost race. */
-  load(store: Store, events: readonly Event[]): Promise<State>;
+  /**
+   * Reads what the events need. Called again after a lost race. An event that needs a record which
+   * cannot be read is left undecided (throw the error: it is asked again or delivered again, never
+   * set aside); a record that was only found in a list is noted and left out.
+   */
+  load(store: Store, events: readonly Event[], note: NoteUnreadable): Promise<State>;
   decide(state: State, events: readonly Event[], moment: Moment): Decision<Effect>;
   /** Performs one effect; what comes back is heard next by this same copy (it may be lost: a tick must cure that). */
   perform(effect: Effect): Promise<readonly Event[]>;

@@ -48,6 +48,11 @@ export function functionMetrics(registry: Registry): (name: string) => RunMetric
     name: 'drey_failures_total',
     help: 'Decisions and effects that failed and were or will be repeated',
   });
+  const unreadable = new Counter({
+    ...shared,
+    name: 'drey_unreadable_records_total',
+    help: 'Readings of a record that does not parse or is of a newer version',
+  });
   return (name) => ({
     handled: (count, tookMs) => {
       events.inc({ function: name }, count);
@@ -56,6 +61,7 @@ export function functionMetrics(registry: Registry): (name: string) => RunMetric
     lost: () => lost.inc({ function: name }),
     setAside: () => aside.inc({ function: name }),
     failed: () => failed.inc({ function: name }),
+    unreadable: () => unreadable.inc({ function: name }),
   });
 }
 

@@ -26,6 +26,8 @@ export interface AdminState {
   /** Commands that were applied before, by id. */
   readonly applied: ReadonlyMap<string, CommandRecord>;
   readonly workers: ReadonlyMap<string, Versioned<WorkerRecord>>;
+  /** Workers whose record cannot be read, and why. */
+  readonly unread?: ReadonlyMap<string, string>;
   /** Applied commands that are old enough to be forgotten. */
   readonly outdated: readonly { readonly path: string; readonly version: number }[];
 }
@@ -163,6 +165,8 @@ function scale({ spec, moment }: Ground, target: number): Applied {
 
 function stop({ state, framework, spec, moment }: Ground, id: string): Applied {
   const read = state.workers.get(id);
+  const unread = state.unread?.get(id);
+  if (unread !== undefined) return refusal(`stop: ${unread}`);
   if (read === undefined) return refusal(`stop: there is no worker ${id}`);
   const worker = read.value;
   if (!counts(worker.state)) return refusal(`stop: ${id} is ${worker.state} already`);

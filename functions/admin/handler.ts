@@ -10,8 +10,9 @@ import {
 import { specRecord } from '#proto/spec.ts';
 import { header } from '#proto/subjects.ts';
 import type { BusMessage, Endpoint } from '#runtime/bus/bus.ts';
+import type { UnreadableRecordError } from '#runtime/errors.ts';
 import type { FunctionDefinition } from '#runtime/function.ts';
-import { readExisting, readRecord } from '#runtime/store/records.ts';
+import { type NoteUnreadable, readReadable, readRecord } from '#runtime/store/records.ts';
 import type { Store } from '#runtime/store/store.ts';
 import type { FunctionContext } from '../shared/context.ts';
 import { type Effect, showEffect } from '../shared/effect.ts';
@@ -35,7 +36,7 @@ export function adminFunction(
     hears: [hearsCommands(subjects)],
     label: labelOf,
     show: showEffect,
-    load: (store, events) => loadState(store, paths, events, clock.now()),
+    load: (store, events, note) => loadState(store, paths, events, clock.now(), note),
     decide,
     perform: performer(context),
     barrier: paths.framework,
@@ -64,22 +65,29 @@ async function loadState(
   paths: RecordPaths,
   events: readonly Heard[],
   now: number,
+  note: NoteUnreadable,
 ): Promise<AdminState> {
   const command = events.find((event) => event.kind === 'command');
   const target = command === undefined ? undefined : namedWorker(command.name, command.body);
+  const unread = new Map<string, string>();
+  const noted = (error: UnreadableRecordError): void => {
+    if (target !== undefined) unread.set(target, error.message);
+    note(error);
+  };
   const [framework, spec, reconcile, fleet, applied, workers, old] = await Promise.all([
     readRecord(store, paths.framework, frameworkRecord),
     readRecord(store, paths.spec, specRecord),
     readRecord(store, paths.reconcile, reconcileRecord),
     readRecord(store, paths.fleet, fleetRecord),
     command === undefined ? undefined : readRecord(store, paths.command(command.id), commandRecord),
-    readExisting(store, target === undefined ? [] : [paths.worker(target)], workerRecord),
+    readReadable(store, target === undefined ? [] : [paths.worker(target)], workerRecord, noted),
     store.list(paths.commands),
   ]);
-  const records = await readExisting(
+  const records = await readReadable(
     store,
     old.slice(0, sweptAtOnce).map(paths.command),
     commandRecord,
+    note,
   );
   return {
     paths,
@@ -91,6 +99,7 @@ async function loadState(
       command === undefined || applied === undefined ? [] : [[command.id, applied.value]],
     ),
     workers: new Map(workers.map((read) => [read.value.id, read])),
+    unread,
     outdated: records.filter(({ value }) => now - value.at > commandKeptMs),
   };
 }

@@ -8,7 +8,12 @@ import {
 } from '#proto/records.ts';
 import { type SpecRecord, specRecord, targetOf } from '#proto/spec.ts';
 import type { FunctionDefinition } from '#runtime/function.ts';
-import { readExisting, readRecord } from '#runtime/store/records.ts';
+import {
+  type NoteUnreadable,
+  readExisting,
+  readReadable,
+  readRecord,
+} from '#runtime/store/records.ts';
 import type { Store } from '#runtime/store/store.ts';
 import type { FunctionContext } from '../shared/context.ts';
 import { type Effect, showEffect } from '../shared/effect.ts';
@@ -42,7 +47,7 @@ export function demandFunction(
     ],
     label: labelOf,
     show: showEffect,
-    load: (store, events) => loadState(store, paths, events, clock.now()),
+    load: (store, events, note) => loadState(store, paths, events, clock.now(), note),
     decide,
     perform: performer(context),
     barrier: paths.framework,
@@ -54,6 +59,7 @@ async function loadState(
   paths: RecordPaths,
   events: readonly Heard[],
   now: number,
+  note: NoteUnreadable,
 ): Promise<DemandState> {
   // The counter first: lists that are read after it hold every worker that it has counted.
   const [fleet, framework, spec, driver] = await Promise.all([
@@ -68,15 +74,18 @@ async function loadState(
   const waiting = driven ? (await store.list(paths.waiting)).slice(0, workersAtOnce) : [];
   const view = await viewOf(store, paths, spec?.value, events);
   const requests = await requestsOf(store, paths, events);
-  const ids = new Set([
+  // What Flink asks about is answered whole or, while a record cannot be read, not at all.
+  const asked = new Set([
     ...named(events),
-    ...leaving,
-    ...waiting,
     ...[...requests.values()].map((request) => request.worker).filter((id) => id !== ''),
-    ...surplus(view, spec?.value),
     ...(recovers(events) ? await store.list(paths.workers) : []),
   ]);
-  const workers = await readExisting(store, [...ids].map(paths.worker), workerRecord);
+  const listed = [...changed(events), ...leaving, ...waiting, ...surplus(view, spec?.value)];
+  const found = new Set(listed.filter((id) => !asked.has(id)));
+  const workers = [
+    ...(await readExisting(store, [...asked].map(paths.worker), workerRecord)),
+    ...(await readReadable(store, [...found].map(paths.worker), workerRecord, note)),
+  ];
   return {
     paths,
     framework,
@@ -148,9 +157,14 @@ async function requestsOf(
   return new Map(found.flatMap(([id, read]) => (read === undefined ? [] : [[id, read.value]])));
 }
 
+function changed(events: readonly Heard[]): string[] {
+  return events.flatMap((event) =>
+    event.kind === 'changed' && event.record === 'worker' ? [event.id] : [],
+  );
+}
+
 function named(events: readonly Heard[]): string[] {
   return events.flatMap((event) => {
-    if (event.kind === 'changed') return event.record === 'worker' ? [event.id] : [];
     if (event.kind !== 'demand') return [];
     if (event.verb === 'confirm') return event.workers;
     return event.verb === 'release' && event.worker !== undefined ? [event.worker] : [];

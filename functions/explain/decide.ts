@@ -29,6 +29,8 @@ export interface Picture {
   readonly workers: readonly WorkerRecord[];
   /** Messages that functions could make nothing of, the newest last. */
   readonly setAside: readonly SetAsideMessage[];
+  /** Records that are there and cannot be read, each as a sentence. */
+  readonly unread?: readonly string[];
   /** The last tick that this copy heard, and when. */
   readonly tick: { readonly at: number; readonly subscribed: boolean } | undefined;
 }
@@ -65,6 +67,7 @@ export function status(picture: Picture): Record<string, unknown> {
     target: spec?.configured.demand.mode === 'fixed' ? targetOf(spec) : undefined,
     driver: driver?.session,
     workers: states,
+    unreadable: picture.unread ?? [],
     launchesPausedMs: Math.max(0, (launches?.notBefore ?? 0) - now),
     setAside: {
       count: countOf(picture.setAside),
@@ -166,7 +169,12 @@ export function rememberedFrom(decision: DecisionMessage): Remembered[] {
 }
 
 function statusSentence(picture: Picture, states: Record<WorkerState, number>): string {
-  const { framework } = picture;
+  const { framework, unread = [] } = picture;
+  const [first] = unread;
+  if (first !== undefined) {
+    const more = unread.length > 1 ? ` (and ${unread.length - 1} more)` : '';
+    return `NOTHING IS DECIDED where it takes a record that cannot be read: ${first}${more}`;
+  }
   if (framework === undefined) return 'no gateway has led this cluster yet';
   if (framework.held !== undefined) {
     return `HELD: ${framework.held.why}; nothing is launched or killed until admin.release-hold`;

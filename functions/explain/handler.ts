@@ -14,10 +14,11 @@ import {
 } from '#proto/records.ts';
 import { type ClusterSettings, specRecord } from '#proto/spec.ts';
 import type { BusMessage, Endpoint } from '#runtime/bus/bus.ts';
-import { BadMessageError } from '#runtime/errors.ts';
+import { BadMessageError, type UnreadableRecordError } from '#runtime/errors.ts';
 import type { FunctionDefinition } from '#runtime/function.ts';
 import { hidden } from '#runtime/secrets.ts';
-import { readExisting, readRecord } from '#runtime/store/records.ts';
+import { readReadable, readRecord } from '#runtime/store/records.ts';
+import type { Store } from '#runtime/store/store.ts';
 import type { FunctionContext } from '../shared/context.ts';
 import { type Effect, showEffect } from '../shared/effect.ts';
 import type { Heard } from '../shared/heard.ts';
@@ -150,21 +151,36 @@ async function picture({
   clock,
 }: FunctionContext): Promise<Omit<Picture, 'tick' | 'setAside'>> {
   const [framework, spec, driver, launches, ids] = await Promise.all([
-    readRecord(store, paths.framework, frameworkRecord),
-    readRecord(store, paths.spec, specRecord),
-    readRecord(store, paths.driver, driverRecord),
-    readRecord(store, paths.launches, launchesRecord),
+    readable(store, paths.framework, frameworkRecord),
+    readable(store, paths.spec, specRecord),
+    readable(store, paths.driver, driverRecord),
+    readable(store, paths.launches, launchesRecord),
     store.list(paths.workers),
   ]);
-  const workers = await readExisting(store, ids.map(paths.worker), workerRecord);
+  const unread = [framework, spec, driver, launches].flatMap((one) => one.why ?? []);
+  const noted = ({ message }: UnreadableRecordError): void => void unread.push(message);
+  const workers = await readReadable(store, ids.map(paths.worker), workerRecord, noted);
   return {
     now: clock.now(),
-    framework: framework?.value,
-    spec: spec?.value,
-    driver: driver?.value,
-    launches: launches?.value,
+    framework: framework.value,
+    spec: spec.value,
+    driver: driver.value,
+    launches: launches.value,
     workers: workers.map((read) => read.value),
+    unread,
   };
+}
+
+/** One record, or why it cannot be read: people are to see the rest all the same. */
+async function readable<T>(
+  store: Store,
+  path: string,
+  schema: z.ZodType<T>,
+): Promise<{ readonly value: T | undefined; readonly why?: string }> {
+  const unread: string[] = [];
+  const noted = ({ message }: UnreadableRecordError): void => void unread.push(message);
+  const [read] = await readReadable(store, [path], schema, noted);
+  return { value: read?.value, ...(unread[0] === undefined ? {} : { why: unread[0] }) };
 }
 
 /** The last tick, heard by every copy: no queue group. */

@@ -7,7 +7,7 @@ import {
 } from '#proto/records.ts';
 import { specRecord } from '#proto/spec.ts';
 import type { FunctionDefinition } from '#runtime/function.ts';
-import { readExisting, readRecord } from '#runtime/store/records.ts';
+import { type NoteUnreadable, readReadable, readRecord } from '#runtime/store/records.ts';
 import type { Store } from '#runtime/store/store.ts';
 import type { FunctionContext } from '../shared/context.ts';
 import { type Effect, showEffect } from '../shared/effect.ts';
@@ -35,7 +35,7 @@ export function failuresFunction(
     hears: [hearsChanged(subjects, 'worker'), hearsLapsed(subjects), hearsTick(subjects)],
     label: labelOf,
     show: showEffect,
-    load: (store, events) => loadState(store, paths, events, clock.now()),
+    load: (store, events, note) => loadState(store, paths, events, clock.now(), note),
     decide,
     perform: performer(context),
     barrier: paths.framework,
@@ -47,6 +47,7 @@ async function loadState(
   paths: RecordPaths,
   events: readonly Heard[],
   now: number,
+  note: NoteUnreadable,
 ): Promise<FailuresState> {
   const told = events.flatMap((event) =>
     event.kind === 'changed' && event.state === 'ended' ? [event.id] : [],
@@ -68,24 +69,32 @@ async function loadState(
   const placed = lapsed ? due.filter(justLaunched).slice(0, dueAtOnce) : [];
   const named = [...past, ...placed].map((name) => name.slice(timeDigits + 1));
   const ids = [...new Set([...told, ...named])];
-  const workers = await readExisting(store, ids.map(paths.worker), workerRecord);
+  const workers = await readReadable(store, ids.map(paths.worker), workerRecord, note);
   const agentIds = new Set(
     workers.flatMap(({ value }) =>
       value.state === 'ended' && value.agentId !== undefined ? [value.agentId] : [],
     ),
   );
-  const agents = await Promise.all(
-    [...agentIds].map(
-      async (id) => [id, await readRecord(store, paths.agent(id), agentRecord)] as const,
-    ),
-  );
+  const unread = new Set<string>();
+  const agentPaths = [...agentIds].map(paths.agent);
+  const agents = await readReadable(store, agentPaths, agentRecord, (error) => {
+    unread.add(error.path);
+    note(error);
+  });
+  const agentAt = new Map(agents.map((read) => [read.path, read]));
   return {
     paths,
     framework,
     spec,
     launches,
-    agents: new Map(agents.flatMap(([id, read]) => (read === undefined ? [] : [[id, read]]))),
-    workers,
+    agents: new Map(
+      [...agentIds].flatMap((id) => {
+        const read = agentAt.get(paths.agent(id));
+        return read === undefined ? [] : [[id, read]];
+      }),
+    ),
+    // A failure counts for its agent: it waits until that record can be read.
+    workers: workers.filter(({ value }) => !unread.has(paths.agent(value.agentId ?? ''))),
   };
 }
 

@@ -1,4 +1,5 @@
 import {
+  type AgentRecord,
   agentRecord,
   frameworkRecord,
   launchesRecord,
@@ -7,9 +8,15 @@ import {
   workerRecord,
 } from '#proto/records.ts';
 import { specRecord } from '#proto/spec.ts';
+import type { UnreadableRecordError } from '#runtime/errors.ts';
 import type { FunctionDefinition } from '#runtime/function.ts';
 import type { Versioned } from '#runtime/store/ops.ts';
-import { readExisting, readRecord } from '#runtime/store/records.ts';
+import {
+  type NoteUnreadable,
+  readExisting,
+  readReadable,
+  readRecord,
+} from '#runtime/store/records.ts';
 import type { Store } from '#runtime/store/store.ts';
 import type { FunctionContext } from '../shared/context.ts';
 import { type Effect, showEffect } from '../shared/effect.ts';
@@ -23,6 +30,7 @@ import { decide, type OffersState } from './decide.ts';
 const turnMs = 5000;
 /** Workers placed by one decision: their writes stay well below the limits of one transaction. */
 const workersAtOnce = 100;
+const avoidUnreadMs = 60_000;
 
 /** Which waiting worker goes where; ACCEPT, DECLINE, SUPPRESS, REVIVE. */
 export function offersFunction(
@@ -37,8 +45,8 @@ export function offersFunction(
     hears: [hearsOffers(subjects), hearsChanged(subjects, 'worker'), hearsTick(subjects)],
     label: labelOf,
     show: showEffect,
-    load: async (store, events) => ({
-      ...(await loadState(store, paths, events, clock.now())),
+    load: async (store, events, note) => ({
+      ...(await loadState({ store, paths, note }, events, clock.now())),
       // As if read from the clock that the decision reads, however that was set since.
       revivedAt: clock.now() - (clock.elapsed() - revivedAt),
     }),
@@ -51,12 +59,19 @@ export function offersFunction(
   };
 }
 
+/** What records are read with. */
+interface Ground {
+  readonly store: Store;
+  readonly paths: RecordPaths;
+  readonly note: NoteUnreadable;
+}
+
 async function loadState(
-  store: Store,
-  paths: RecordPaths,
+  ground: Ground,
   events: readonly Heard[],
   now: number,
 ): Promise<Omit<OffersState, 'revivedAt'>> {
+  const { store, paths, note } = ground;
   const offered = new Set(
     events.flatMap((event) =>
       event.kind === 'offers' ? event.offers.map((offer) => offer.agent_id.value) : [],
@@ -68,15 +83,15 @@ async function loadState(
     readRecord(store, paths.spec, specRecord),
     readRecord(store, paths.launches, launchesRecord),
     store.list(paths.waiting),
-    avoidedAgents(store, paths, offered),
+    avoidedAgents(ground, offered, now),
     readExisting(store, refusedIds.map(paths.worker), workerRecord),
   ]);
   const room = Math.min(workersAtOnce, roomFor(events, spec?.value.configured.worker.size.cpus));
   const chosen = turned(waitingIds, offered, Math.floor(now / turnMs)).slice(0, room);
-  const waiting = await readExisting(store, chosen.map(paths.worker), workerRecord);
+  const waiting = await readReadable(store, chosen.map(paths.worker), workerRecord, note);
   const newest = events.some((event) => event.kind === 'tick') ? waitingIds.at(-1) : undefined;
-  const newestWorker =
-    newest === undefined ? undefined : await readRecord(store, paths.worker(newest), workerRecord);
+  const newestPath = newest === undefined ? [] : [paths.worker(newest)];
+  const [newestWorker] = await readReadable(store, newestPath, workerRecord, note);
   const newestAt = newestWorker?.value.times.wanted;
   return {
     paths,
@@ -91,18 +106,30 @@ async function loadState(
   };
 }
 
+/** An agent whose record cannot be read is avoided until it can. */
 async function avoidedAgents(
-  store: Store,
-  paths: RecordPaths,
+  { store, paths, note }: Ground,
   offered: ReadonlySet<string>,
+  now: number,
 ): Promise<OffersState['agents']> {
   if (offered.size === 0) return new Map();
   const known = new Set(await store.list(paths.agents));
   const ids = [...offered].filter((id) => known.has(encodeURIComponent(id)));
   const found = await Promise.all(
-    ids.map(async (id) => [id, await readRecord(store, paths.agent(id), agentRecord)] as const),
+    ids.map(async (id) => {
+      const unread: UnreadableRecordError[] = [];
+      const noted = (error: UnreadableRecordError) => void unread.push(error);
+      const [read] = await readReadable(store, [paths.agent(id)], agentRecord, noted);
+      for (const error of unread) note(error);
+      const [why] = unread.map(({ message }) => message);
+      return [id, why === undefined ? read?.value : avoided(why, now)] as const;
+    }),
   );
-  return new Map(found.flatMap(([id, read]) => (read === undefined ? [] : [[id, read.value]])));
+  return new Map(found.flatMap(([id, agent]) => (agent === undefined ? [] : [[id, agent]])));
+}
+
+function avoided(why: string, now: number): AgentRecord {
+  return { v: 1, op: '', failures: 0, avoidUntil: now + avoidUnreadMs, why };
 }
 
 function byId(

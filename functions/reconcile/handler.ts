@@ -6,7 +6,7 @@ import {
 } from '#proto/records.ts';
 import { specRecord } from '#proto/spec.ts';
 import type { FunctionDefinition } from '#runtime/function.ts';
-import { readExisting, readRecord } from '#runtime/store/records.ts';
+import { type NoteUnreadable, readReadable, readRecord } from '#runtime/store/records.ts';
 import type { Store } from '#runtime/store/store.ts';
 import type { FunctionContext } from '../shared/context.ts';
 import { type Effect, showEffect } from '../shared/effect.ts';
@@ -27,7 +27,7 @@ export function reconcileFunction(
     hears: [hearsSubscribed(subjects), hearsTick(subjects)],
     label: labelOf,
     show: showEffect,
-    load: (store, events) => loadState(store, paths, events, clock.now()),
+    load: (store, events, note) => loadState(store, paths, events, clock.now(), note),
     decide,
     perform: performer(context),
     barrier: paths.framework,
@@ -39,17 +39,23 @@ async function loadState(
   paths: RecordPaths,
   events: readonly Heard[],
   now: number,
+  note: NoteUnreadable,
 ): Promise<ReconcileState> {
   const [framework, spec, reconcile] = await Promise.all([
     readRecord(store, paths.framework, frameworkRecord),
     readRecord(store, paths.spec, specRecord),
     readRecord(store, paths.reconcile, reconcileRecord),
   ]);
-  const workers = needsFleet(reconcile?.value, events, now) ? await fleet(store, paths) : undefined;
+  const needed = needsFleet(reconcile?.value, events, now);
+  const workers = needed ? await fleet(store, paths, note) : undefined;
   return { paths, framework, spec, reconcile, workers };
 }
 
-async function fleet(store: Store, paths: RecordPaths): Promise<ReconcileState['workers']> {
+async function fleet(
+  store: Store,
+  paths: RecordPaths,
+  note: NoteUnreadable,
+): Promise<ReconcileState['workers']> {
   const ids = await store.list(paths.workers);
-  return readExisting(store, ids.map(paths.worker), workerRecord);
+  return readReadable(store, ids.map(paths.worker), workerRecord, note);
 }

@@ -1,12 +1,13 @@
 import { encodeJson } from '#proto/messages.ts';
 import { sleep } from '../clock.ts';
-import { DreyError, StaleRecordError } from '../errors.ts';
+import { DreyError, StaleRecordError, type UnreadableRecordError } from '../errors.ts';
 import type { Decision, FunctionDefinition } from '../function.ts';
 import type { Aside } from './aside.ts';
 import { decisionLine } from './decision-log.ts';
 import type { Entry } from './mailbox.ts';
 import type { RunOptions } from './options.ts';
 import { barrier, commit, fits } from './transaction.ts';
+import { Unreadable } from './unreadable.ts';
 
 /** Lost races of one batch in a row; then it pauses. */
 const quickTries = 20;
@@ -26,6 +27,7 @@ export class Deciding<State, Event, Effect> {
   readonly #options: RunOptions;
   readonly #tellSelf: (events: readonly Event[]) => void;
   readonly #aside: Aside;
+  readonly #unreadable: Unreadable;
   #attempts = 0;
 
   constructor(
@@ -38,6 +40,7 @@ export class Deciding<State, Event, Effect> {
     this.#options = options;
     this.#tellSelf = tellSelf;
     this.#aside = aside;
+    this.#unreadable = new Unreadable(options);
   }
 
   /**
@@ -50,7 +53,8 @@ export class Deciding<State, Event, Effect> {
     const events = batch.map((entry) => entry.event);
     let behindBarrier = false;
     for (let tries = 1; ; ) {
-      const state = await this.#definition.load(store, events);
+      const note = (error: UnreadableRecordError) => this.leaveUndecided(error);
+      const state = await this.#definition.load(store, events, note);
       const moment = this.#moment();
       const decision = this.#definition.decide(state, events, moment);
       const { writes } = decision;
@@ -96,6 +100,11 @@ export class Deciding<State, Event, Effect> {
         entry.done();
       } else this.#leave(entry, failures);
     }
+  }
+
+  /** Tells of a record on which something depends that is left undecided. */
+  leaveUndecided(error: UnreadableRecordError): void {
+    this.#unreadable.note(error);
   }
 
   /** Answers who waits; an answer that cannot travel is left out, and asked for again. */

@@ -29,4 +29,6 @@ export interface RunMetrics {
   setAside(): void;
   /** A decision or an effect that failed. */
   failed(): void;
+  /** A record that is there and cannot be read. */
+  unreadable(): void;
 }

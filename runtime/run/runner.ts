@@ -1,7 +1,7 @@
 import { encodeJson } from '#proto/messages.ts';
 import type { BusMessage, StreamMessage, Subscription } from '../bus/bus.ts';
 import { sleep } from '../clock.ts';
-import { BadMessageError, StaleRecordError } from '../errors.ts';
+import { BadMessageError, StaleRecordError, UnreadableRecordError } from '../errors.ts';
 import type { FunctionDefinition, Hears } from '../function.ts';
 import { Aside } from './aside.ts';
 import { Deciding, ofTheWorld, type Stored } from './deciding.ts';
@@ -219,13 +219,19 @@ class Runner<State, Event, Effect> implements Running {
     const [only, ...others] = batch;
     if (only === undefined) return;
     if (others.length > 0) return this.#halve(batch);
+    const what = this.#definition.label(only.event);
+    const facts = { subject: only.subject, event: what, error };
+    if (error instanceof UnreadableRecordError) {
+      // Not the event's fault: it is served once a person, or a newer version, has mended the record.
+      this.#aside.put(only.subject, textOf(error), what);
+      this.#deciding.leaveUndecided(error);
+      return this.#release([only]);
+    }
     only.failures += 1;
     if (only.failures < triesAlone) {
       await sleep(clock, firstPauseMs);
       return this.#handle([only]);
     }
-    const what = this.#definition.label(only.event);
-    const facts = { subject: only.subject, event: what, error };
     if (ofTheWorld(error)) {
       log.warn(facts, 'an event loses every race and is left for later');
       return this.#release([only]);

@@ -39,6 +39,31 @@ export async function readExisting<T>(
   return records.filter((record) => record !== undefined);
 }
 
+/** Told of each record that is there and cannot be read. */
+export type NoteUnreadable = (error: UnreadableRecordError) => void;
+
+/**
+ * Those of the records that exist and can be read, in the order of their paths. The others are
+ * noted and left out: for records that are found in a list, each of which is decided for itself.
+ */
+export async function readReadable<T>(
+  store: Store,
+  paths: readonly string[],
+  schema: z.ZodType<T>,
+  note: NoteUnreadable,
+): Promise<Versioned<T>[]> {
+  const records = await inParallel(paths, readsAtOnce, async (path) => {
+    try {
+      return await readRecord(store, path, schema);
+    } catch (error) {
+      if (!(error instanceof UnreadableRecordError)) throw error;
+      note(error);
+      return undefined;
+    }
+  });
+  return records.filter((record) => record !== undefined);
+}
+
 /** Reads every child of a folder as a record; those that vanish in the meantime are left out. */
 export async function readChildren<T>(
   store: Store,

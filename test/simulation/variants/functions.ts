@@ -120,8 +120,8 @@ export const killsStrangers: Wrapping = deciding('updates', {
 /** Knows no request that it has served before. */
 export const forgetful: Wrapping = only('demand', (definition) => ({
   ...definition,
-  load: async (store, events) => ({
-    ...(await definition.load(store, events)),
+  load: async (store, events, note) => ({
+    ...(await definition.load(store, events, note)),
     requests: new Map(),
   }),
 }));
@@ -129,8 +129,8 @@ export const forgetful: Wrapping = only('demand', (definition) => ({
 /** Counts ids from the workers that are there, not from those that ever were. */
 export const reusing: Wrapping = only('demand', (definition) => ({
   ...definition,
-  load: async (store, events) => {
-    const state = await definition.load(store, events);
+  load: async (store, events, note) => {
+    const state = await definition.load(store, events, note);
     if (state.fleet === undefined) return state;
     const ids = await store.list(paths.workers);
     const counter = Math.max(0, ...ids.map((id) => workerNumber(id) ?? 0));
