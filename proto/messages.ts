@@ -165,6 +165,10 @@ export const decisionMessage = z.object({
   effects: z.array(z.string()),
   /** About whom, and why. */
   reasons: z.array(z.object({ about: z.string(), why: z.string() })),
+  /** Which version of which record was read, as `<path>@<version>`. */
+  read: z.array(z.string()).optional(),
+  /** `traceparent` of all that followed from it. */
+  trace: z.string().optional(),
 });
 export type DecisionMessage = z.infer<typeof decisionMessage>;
 

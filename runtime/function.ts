@@ -1,4 +1,4 @@
-import type { BusMessage, Endpoint } from './bus/bus.ts';
+import type { BusMessage, Endpoint, Headers } from './bus/bus.ts';
 import type { Said } from './run/lateness.ts';
 import type { NoteUnreadable } from './store/records.ts';
 import type { Store, StoreOp } from './store/store.ts';
@@ -69,8 +69,11 @@ export interface FunctionDefinition<State, Event, Effect> {
    */
   load(store: Store, events: readonly Event[], note: NoteUnreadable): Promise<State>;
   decide(state: State, events: readonly Event[], moment: Moment): Decision<Effect>;
-  /** Performs one effect; what comes back is heard next by this same copy (it may be lost: a tick must cure that). */
-  perform(effect: Effect): Promise<readonly Event[]>;
+  /**
+   * Performs one effect; what comes back is heard next by this same copy (it may be lost: a tick must
+   * cure that). `headers` go with every message: they carry the trace of what was heard.
+   */
+  perform(effect: Effect, headers: Headers): Promise<readonly Event[]>;
   /** The path that a read barrier checks. */
   readonly barrier: string;
   /** Questions that its micro service answers, besides what it hears. */

@@ -53,7 +53,11 @@ function doEndpoint({ bus, subjects }: FunctionContext, name: string): Endpoint 
       const parsed = parseCommand(name, new TextDecoder().decode(message.data));
       if ('error' in parsed) return encodeJson({ ok: false, message: parsed.error });
       const { reply } = message;
-      const headers = reply === undefined ? {} : { [header.replyTo]: reply };
+      const trace = message.headers[header.trace];
+      const headers = {
+        ...(reply === undefined ? {} : { [header.replyTo]: reply }),
+        ...(trace === undefined ? {} : { [header.trace]: trace }),
+      };
       await bus.append(subjects.admin(name), message.data, headers);
       return undefined;
     },

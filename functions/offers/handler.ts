@@ -51,9 +51,9 @@ export function offersFunction(
       revivedAt: clock.now() - (clock.elapsed() - revivedAt),
     }),
     decide,
-    perform: async (effect) => {
+    perform: async (effect, headers) => {
       if (effect.kind === 'revive') revivedAt = clock.elapsed();
-      return perform(effect);
+      return perform(effect, headers);
     },
     barrier: paths.framework,
   };

@@ -3,6 +3,7 @@ import type { SchedulerCall } from '#proto/mesos/types.ts';
 import { type CallOutcome, callOutcome, encodeJson } from '#proto/messages.ts';
 import { frameworkRecord } from '#proto/records.ts';
 import type { CallName } from '#proto/subjects.ts';
+import type { Headers } from '#runtime/bus/bus.ts';
 import { sleep } from '#runtime/clock.ts';
 import { DreyError, RequestTimeoutError } from '#runtime/errors.ts';
 import { readRecord } from '#runtime/store/records.ts';
@@ -28,15 +29,17 @@ export class CallRefusedError extends DreyError {
 interface Ground {
   readonly context: FunctionContext;
   readonly epochs: Epochs;
+  readonly headers: Headers;
 }
 
-type Performer = (effect: Effect) => Promise<readonly Heard[]>;
+type Performer = (effect: Effect, headers?: Headers) => Promise<readonly Heard[]>;
 
 /** Performs effects: calls through the leading gateway, hints and answers on the bus. */
 export function performer(context: FunctionContext): Performer {
   const { bus, subjects } = context;
-  const ground: Ground = { context, epochs: watchEpochs(bus, subjects) };
-  return async (effect) => {
+  const epochs = watchEpochs(bus, subjects);
+  return async (effect, headers = {}) => {
+    const ground: Ground = { context, epochs, headers };
     switch (effect.kind) {
       case 'accept':
         return accept(ground, effect);
@@ -58,24 +61,24 @@ export function performer(context: FunctionContext): Performer {
           : [];
       case 'changed': {
         const { record, id, state, op } = effect;
-        bus.publish(subjects.changed(record, id), encodeJson({ id, state, op }));
+        bus.publish(subjects.changed(record, id), encodeJson({ id, state, op }), headers);
         return [];
       }
       case 'launched': {
         const { session, n, worker } = effect;
-        bus.publish(subjects.demand('launched'), encodeJson({ session, n, worker }));
+        bus.publish(subjects.demand('launched'), encodeJson({ session, n, worker }), headers);
         return [];
       }
       case 'ended': {
         const { session, worker, why } = effect;
-        bus.publish(subjects.demand('ended'), encodeJson({ session, worker, why }));
+        bus.publish(subjects.demand('ended'), encodeJson({ session, worker, why }), headers);
         return [];
       }
       case 'answer': {
         const { replyTo, answer, command } = effect;
         const say = answer.ok ? context.log?.info : context.log?.warn;
         say?.call(context.log, { command, ...answer }, 'a command was answered');
-        if (replyTo !== undefined) bus.publish(replyTo, encodeJson(answer));
+        if (replyTo !== undefined) bus.publish(replyTo, encodeJson(answer), headers);
         return [];
       }
       case 'again':
@@ -178,7 +181,7 @@ function agent(agentId: string | undefined): { agent_id?: { value: string } } {
 
 /** Sends one call in its epoch, never twice: an epoch that is over has no listener, so the call is certainly not sent. */
 async function send(
-  { context: { bus, subjects, clock }, epochs }: Ground,
+  { context: { bus, subjects, clock }, epochs, headers }: Ground,
   framework: Registration,
   call: SchedulerCall,
 ): Promise<CallOutcome> {
@@ -191,7 +194,7 @@ async function send(
   };
   try {
     const answered = bus
-      .request(subject, bytes, { timeoutMs: callTimeoutMs })
+      .request(subject, bytes, { timeoutMs: callTimeoutMs, headers })
       .then(({ data }) => callOutcome.parse(JSON.parse(new TextDecoder().decode(data))));
     return await Promise.race([
       answered,

@@ -40,12 +40,12 @@ export function updatesFunction(
     show: showEffect,
     load: async (store, events) => ({ ...(await loadState(store, paths, events)), killedAt }),
     decide,
-    perform: async (effect) => {
+    perform: async (effect, headers) => {
       if (effect.kind === 'kill') {
         if (killedAt.size > killsRemembered) killedAt.clear();
         for (const { taskId } of effect.tasks) killedAt.set(taskId, clock.now());
       }
-      return perform(effect);
+      return perform(effect, headers);
     },
     barrier: paths.framework,
   };

@@ -2,7 +2,7 @@ import { decodeCall, encodeCall } from '#proto/mesos/codec.ts';
 import { CodecError } from '#proto/mesos/codec-error.ts';
 import type { OfferID, SchedulerCall } from '#proto/mesos/types.ts';
 import { type CallOutcome, encodeJson } from '#proto/messages.ts';
-import { callNames } from '#proto/subjects.ts';
+import { callNames, header } from '#proto/subjects.ts';
 import type { BusMessage } from '#runtime/bus/bus.ts';
 import { LentOffers } from '../mesos/lent.ts';
 import type { GatewaySurroundings } from './surroundings.ts';
@@ -98,7 +98,8 @@ export class CallDesk {
     const outcome = await this.#route(call);
     this.#part.metrics.call(String(call.type), outcome.outcome);
     if (outcome.outcome !== 'sent') {
-      this.#part.log.warn({ type: call.type, ...outcome }, 'a call was not surely sent');
+      const trace = message.headers[header.trace];
+      this.#part.log.warn({ type: call.type, trace, ...outcome }, 'a call was not surely sent');
     }
     return outcome;
   }

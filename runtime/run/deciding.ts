@@ -1,4 +1,5 @@
 import { encodeJson } from '#proto/messages.ts';
+import type { Headers } from '../bus/bus.ts';
 import { sleep } from '../clock.ts';
 import { DreyError, StaleRecordError, type UnreadableRecordError } from '../errors.ts';
 import type { Decision, FunctionDefinition } from '../function.ts';
@@ -6,6 +7,8 @@ import type { Aside } from './aside.ts';
 import { decisionLine } from './decision-log.ts';
 import type { Entry } from './mailbox.ts';
 import type { RunOptions } from './options.ts';
+import { ReadNotes, showRead } from './read-notes.ts';
+import { following, traceOf } from './trace.ts';
 import { barrier, commit, fits } from './transaction.ts';
 import { Unreadable } from './unreadable.ts';
 
@@ -16,16 +19,24 @@ const redeliverMs = 1000;
 /** A kept message whose effects break for no reason of the world is set aside after so many deliveries. */
 const maxBrokenDeliveries = 3;
 
+/** A decision that stands: under which id, and what was read for it. */
+interface Made<Effect> {
+  readonly decision: Decision<Effect>;
+  readonly op: string;
+  readonly read: readonly string[];
+}
+
 /** What a decision was stored as, or that the batch is too large for one transaction. */
 export type Stored<Effect> =
-  | { readonly kind: 'stored'; readonly decision: Decision<Effect>; readonly op: string }
+  | ({ readonly kind: 'stored' } & Made<Effect>)
   | { readonly kind: 'too-large' };
 
 /** The two halves of handling a batch: what may be tried again, and what must happen once. */
 export class Deciding<State, Event, Effect> {
   readonly #definition: FunctionDefinition<State, Event, Effect>;
   readonly #options: RunOptions;
-  readonly #tellSelf: (events: readonly Event[]) => void;
+  readonly #tellSelf: (events: readonly Event[], trace: string | undefined) => void;
+  readonly #notes: ReadNotes;
   readonly #aside: Aside;
   readonly #unreadable: Unreadable;
   #attempts = 0;
@@ -33,13 +44,14 @@ export class Deciding<State, Event, Effect> {
   constructor(
     definition: FunctionDefinition<State, Event, Effect>,
     options: RunOptions,
-    tellSelf: (events: readonly Event[]) => void,
+    tellSelf: (events: readonly Event[], trace: string | undefined) => void,
     aside: Aside,
   ) {
     this.#definition = definition;
     this.#options = options;
     this.#tellSelf = tellSelf;
     this.#aside = aside;
+    this.#notes = new ReadNotes(options.store);
     this.#unreadable = new Unreadable(options);
   }
 
@@ -54,7 +66,8 @@ export class Deciding<State, Event, Effect> {
     let behindBarrier = false;
     for (let tries = 1; ; ) {
       const note = (error: UnreadableRecordError) => this.leaveUndecided(error);
-      const state = await this.#definition.load(store, events, note);
+      const read = this.#notes.begin();
+      const state = await this.#definition.load(this.#notes.store, events, note);
       const moment = this.#moment();
       const decision = this.#definition.decide(state, events, moment);
       const { writes } = decision;
@@ -67,7 +80,9 @@ export class Deciding<State, Event, Effect> {
       const wait = () => sleep(clock, settlePauseMs);
       const outcome =
         writes.length === 0 ? 'applied' : await commit(store, writes, moment.op, barrierPath, wait);
-      if (outcome === 'applied') return { kind: 'stored', decision, op: moment.op };
+      if (outcome === 'applied') {
+        return { kind: 'stored', decision, op: moment.op, read: showRead(read) };
+      }
       metrics?.lost();
       if (tries >= quickTries) throw new StaleRecordError(writes[0]?.path ?? barrierPath);
       tries += 1;
@@ -76,24 +91,26 @@ export class Deciding<State, Event, Effect> {
   }
 
   /** The writes stand: effects begun in order and awaited together, the decision log, then the answers. */
-  async conclude(
-    batch: readonly Entry<Event>[],
-    decision: Decision<Effect>,
-    op: string,
-  ): Promise<void> {
+  async conclude(batch: readonly Entry<Event>[], made: Made<Effect>): Promise<void> {
+    const { decision } = made;
+    const { random } = this.#options;
+    const headers = following(
+      batch.map((entry) => entry.trace),
+      random,
+    );
     const shown: string[] = [];
     const failures: unknown[] = [];
     // One after the other a hundred acknowledgements would take a hundred round trips.
     const performing = decision.effects.map((effect) => {
       const line = this.#definition.show(effect);
-      return { line, done: this.#perform(effect, line) };
+      return { line, done: this.#perform(effect, line, headers) };
     });
     for (const { line, done } of performing) {
       const failure = await done;
       if (failure !== undefined) failures.push(failure.error);
       if (line !== '') shown.push(failure === undefined ? line : `${line} (${failure.why})`);
     }
-    this.#tell(batch, decision, op, shown);
+    this.#tell(batch, made, shown, headers);
     for (const [index, entry] of batch.entries()) {
       if (failures.length === 0) {
         this.answer(entry, decision.answers?.get(index) ?? { status: 'ok' });
@@ -129,10 +146,11 @@ export class Deciding<State, Event, Effect> {
   async #perform(
     effect: Effect,
     line: string,
+    headers: Headers,
   ): Promise<{ readonly error: unknown; readonly why: string } | undefined> {
     const { log, metrics } = this.#options;
     try {
-      this.#tellSelf(await this.#definition.perform(effect));
+      this.#tellSelf(await this.#definition.perform(effect, headers), traceOf(headers));
       return undefined;
     } catch (error) {
       metrics?.failed();
@@ -165,9 +183,9 @@ export class Deciding<State, Event, Effect> {
 
   #tell(
     batch: readonly Entry<Event>[],
-    decision: Decision<Effect>,
-    op: string,
+    { decision, op, read }: Made<Effect>,
     effects: readonly string[],
+    headers: Headers,
   ): void {
     const { bus, clock, copy, decisionSubject } = this.#options;
     const definition = this.#definition;
@@ -182,8 +200,10 @@ export class Deciding<State, Event, Effect> {
       wrote: decision.writes.filter((write) => write.kind !== 'check').map((write) => write.path),
       effects: [...effects],
       reasons: [...decision.reasons],
+      read: [...read],
+      trace: traceOf(headers),
     });
-    bus.publish(decisionSubject, line);
+    bus.publish(decisionSubject, line, headers);
   }
 }
 

@@ -9,12 +9,13 @@ const longestText = 500;
 export function decisionLine(line: DecisionMessage): Uint8Array {
   const whole = encodeJson(line);
   if (whole.byteLength <= maxBytes) return whole;
-  const { heard, wrote, effects, reasons } = line;
+  const { heard, wrote, effects, reasons, read = [] } = line;
   const short = {
     ...line,
     heard: beginning(heard),
     wrote: beginning(wrote),
     effects: beginning(effects),
+    read: beginning(read),
     reasons: reasons.slice(0, keptWhenLarge).map(({ about, why }) => ({
       about: about.slice(0, longestText),
       why: why.slice(0, longestText),

@@ -10,6 +10,8 @@ export interface Entry<Event> {
   readonly at: number;
   /** Of the message that it came in. */
   readonly bytes: number;
+  /** The trace in which it was sent. */
+  readonly trace: string | undefined;
   /** It says nothing any more after so long, ms. */
   readonly freshMs: number;
   /** How often the server has handed it over. */

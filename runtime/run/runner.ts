@@ -8,6 +8,7 @@ import { Deciding, ofTheWorld, type Stored } from './deciding.ts';
 import { Lateness } from './lateness.ts';
 import { type Entry, Mailbox } from './mailbox.ts';
 import type { RunOptions } from './options.ts';
+import { traceOf } from './trace.ts';
 
 export interface Running {
   /** Takes nothing new, finishes what it has, then resolves. */
@@ -64,7 +65,8 @@ class Runner<State, Event, Effect> implements Running {
     this.#options = options;
     this.#mailbox = new Mailbox(options.clock, mailboxLimit, mailboxBytes);
     this.#aside = new Aside(definition.name, options);
-    const tellSelf = (events: readonly Event[]) => this.#tellSelf(events);
+    const tellSelf = (events: readonly Event[], trace: string | undefined) =>
+      this.#tellSelf(events, trace);
     this.#deciding = new Deciding(definition, options, tellSelf, this.#aside);
   }
 
@@ -157,6 +159,7 @@ class Runner<State, Event, Effect> implements Running {
       at: clock.elapsed(),
       bytes: data.byteLength,
       freshMs: how.freshMs?.(event) ?? freshMs[kind],
+      trace: traceOf(message.headers),
       deliveries: stream?.deliveries ?? 1,
       failures: 0,
       answer,
@@ -207,7 +210,7 @@ class Runner<State, Event, Effect> implements Running {
         continue;
       }
       if (stored.kind === 'too-large') return this.#halve(left);
-      await this.#deciding.conclude(left, stored.decision, stored.op);
+      await this.#deciding.conclude(left, stored);
       metrics?.handled(left.length, clock.elapsed() - began);
       return;
     }
@@ -253,7 +256,7 @@ class Runner<State, Event, Effect> implements Running {
     for (const entry of batch) entry.again(redeliverMs);
   }
 
-  #tellSelf(events: readonly Event[]): void {
+  #tellSelf(events: readonly Event[], trace: string | undefined): void {
     if (events.length === 0) return;
     const at = this.#options.clock.elapsed();
     const nothing = (): void => {};
@@ -262,6 +265,7 @@ class Runner<State, Event, Effect> implements Running {
       subject: 'own',
       at,
       bytes: 0,
+      trace,
       freshMs: freshMs.own,
       deliveries: 1,
     } as const;

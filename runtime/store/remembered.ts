@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts';
+import { storeLike } from './like.ts';
 import type { Store, Stored } from './store.ts';
 
 /** What every decision asks for again: single nodes, and folders whose names are listed. */
@@ -35,28 +36,10 @@ export function rememberReads(store: Store, clock: Clock, what: Remembered): Sto
       }),
     ]),
   );
-  return {
+  return storeLike(store, {
     read: (path) => nodes.get(path)?.get() ?? store.read(path),
     list: (path) => folders.get(path)?.get() ?? store.list(path),
-    commit: (ops) => store.commit(ops),
-    ensure: (path) => store.ensure(path),
-    createEphemeralSequential: (prefix, data) => store.createEphemeralSequential(prefix, data),
-    discard: (path) => store.discard(path),
-    watch: (path, listener) => store.watch(path, listener),
-    follow: (path, stale) => store.follow(path, stale),
-    followList: (path, stale) => store.followList(path, stale),
-    onSession: (listener) => store.onSession(listener),
-    get session() {
-      return store.session;
-    },
-    get sessionTimeoutMs() {
-      return store.sessionTimeoutMs;
-    },
-    get lastContact() {
-      return store.lastContact;
-    },
-    close: () => store.close(),
-  };
+  });
 }
 
 interface Source<T> {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { encodeJson } from '#proto/messages.ts';
-import { subjectsOf } from '#proto/subjects.ts';
+import { header, subjectsOf } from '#proto/subjects.ts';
 import { connectBus } from '#runtime/bus/nats.ts';
 import { systemClock } from '#runtime/clock.ts';
 import { showEffect } from '../../functions/shared/effect.ts';
@@ -40,16 +40,19 @@ test('functions: a call that a killed gateway had taken goes out in the next epo
     taken += 1;
   });
   let sent = 0;
-  bus.subscribe(subjects.call(2, 'kill'), undefined, ({ reply }) => {
+  let trace: string | undefined;
+  bus.subscribe(subjects.call(2, 'kill'), undefined, ({ reply, headers }) => {
     sent += 1;
+    trace = headers[header.trace];
     if (reply !== undefined) bus.publish(reply, encodeJson({ outcome: 'sent' }));
   });
-  const performed = perform(kill);
+  const performed = perform(kill, { [header.trace]: 'the trace of a message' });
   await until(() => taken === 1, { deadlineMs: 5000, what: 'the old gateway has the call' });
   const began = performance.now();
   bus.publish(subjects.tick, encodeJson(tick({ epoch: 2 }).tick));
   await performed;
   assert.equal(sent, 1);
+  assert.equal(trace, 'the trace of a message');
   t.diagnostic(
     `${Math.round(performance.now() - began)} ms after the first tick of the next epoch`,
   );

@@ -11,7 +11,8 @@ function entry(
 ): Entry<string> {
   const nothing = () => {};
   const ways = { answer: nothing, done: nothing, again: nothing };
-  return { ...ways, event, kind, subject: 's', at: 0, bytes, freshMs, deliveries: 1, failures: 0 };
+  const at = { subject: 's', at: 0, trace: undefined, deliveries: 1, failures: 0 };
+  return { ...ways, ...at, event, kind, bytes, freshMs };
 }
 
 function clockAt(time: { now: number }): Clock {

@@ -44,7 +44,7 @@ export function early(name: string, kind: Effect['kind']): Wrapping {
     deciding(name, {
       amend: (decision) => {
         for (const effect of decision.effects) {
-          if (effect.kind === kind) definition.perform(effect).catch(() => undefined);
+          if (effect.kind === kind) definition.perform(effect, {}).catch(() => undefined);
         }
         return {
           ...decision,
@@ -59,7 +59,8 @@ export function early(name: string, kind: Effect['kind']): Wrapping {
 export function without(name: string, kind: Effect['kind']): Wrapping {
   return only(name, (definition) => ({
     ...definition,
-    perform: async (effect) => (effect.kind === kind ? [] : definition.perform(effect)),
+    perform: async (effect, headers) =>
+      effect.kind === kind ? [] : definition.perform(effect, headers),
   }));
 }
 
