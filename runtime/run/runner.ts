@@ -232,7 +232,8 @@ class Runner<State, Event, Effect> implements Running {
     }
     only.failures += 1;
     if (only.failures < triesAlone) {
-      await sleep(clock, firstPauseMs);
+      // Waiting cures races alone; behind hundreds of broken events all that waits would grow stale.
+      if (ofTheWorld(error)) await sleep(clock, firstPauseMs);
       return this.#handle([only]);
     }
     if (ofTheWorld(error)) {

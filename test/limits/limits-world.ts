@@ -96,13 +96,18 @@ export class LimitsCluster {
   }
 
   /** Asks and gives the answer as text. */
-  async ask(subject: string, body: unknown, headers: Headers = {}): Promise<string> {
+  async ask(
+    subject: string,
+    body: unknown,
+    headers: Headers = {},
+    timeoutMs = 60_000,
+  ): Promise<string> {
     const data =
       body instanceof Uint8Array
         ? body
         : new TextEncoder().encode(typeof body === 'string' ? body : JSON.stringify(body));
     const answer: BusMessage = await this.bus.request(subject, data, {
-      timeoutMs: 60_000,
+      timeoutMs,
       headers,
     });
     return new TextDecoder().decode(answer.data);

@@ -79,6 +79,22 @@ test('limits: a request that breaks every decision is refused and shown, the oth
   assert.match(shown.sentence, /1 message was set aside, the last by demand: a broken decision/);
 });
 
+test('limits: hundreds of broken requests keep no other one from being served in time', async (t) => {
+  const c = await LimitsCluster.start(at(), t);
+  const poison = 300;
+  const bad = (event: Heard) =>
+    event.kind === 'demand' && event.verb === 'request' && event.n <= poison;
+  await c.run('demand', { define: poisoned(bad) });
+  const { subjects } = c;
+  await c.ask(subjects.demand('recover'), { session: 's1', flinkVersion: '2.3.0' });
+  const asked = Array.from({ length: poison + 1 }, (_, at) =>
+    c.ask(subjects.demand('request'), request(at + 1)),
+  );
+  const answers = (await Promise.all(asked)).map((answer) => JSON.parse(answer).status);
+  assert.deepEqual([...new Set(answers.slice(0, poison))], ['refused']);
+  assert.equal(answers.at(-1), 'ok');
+});
+
 test('limits: a command that breaks every decision is set aside, the next one is applied', async (t) => {
   const c = await LimitsCluster.start(at(), t, { demand: { mode: 'fixed', target: 0 } });
   const bad = (event: Heard) => event.kind === 'command' && event.body.includes('13');

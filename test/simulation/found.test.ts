@@ -107,7 +107,11 @@ test('simulation found: a doubled ACCEPT is never answered as refused (seed 1215
   });
   await time.run(time.now() + 100);
   const call = encodeCall(
-    { type: 'ACCEPT', framework_id: { value: 'f' }, accept: { offer_ids: [{ value: 'O1' }] } },
+    {
+      type: 'ACCEPT',
+      framework_id: { value: 'framework' },
+      accept: { offer_ids: [{ value: 'O1' }] },
+    },
     'protobuf',
   );
   const subject = subjectsOf('sim').call(1, 'accept');

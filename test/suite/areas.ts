@@ -19,6 +19,7 @@ const order = [
   'gateway',
   'mesos',
   'driver',
+  'limits',
   'appmaster',
   'simulation',
   'faults',
