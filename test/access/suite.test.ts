@@ -115,8 +115,7 @@ async function suite(version: NatsVersion): Promise<void> {
     world.atEnd(() => nats.server.stop());
     const mesos = await startMesos(world, { simulated: 1 });
     const starts = functionRoles.map((role) => startPart(world, nats, role, [role]));
-    const gateway = await startGateway(world, nats, mesos);
-    await Promise.all(starts);
+    const [gateway] = await Promise.all([startGateway(world, nats, mesos), ...starts]);
     const users = await Promise.all(
       (['driver', 'administrator', 'reader', 'appmaster'] as const).map((role) => nats.bus(role)),
     );
