@@ -133,6 +133,10 @@ function update(ground: Ground, draft: Draft, event: HeardUpdate): void {
 function known(ground: Ground, draft: Draft, worker: WorkerRecord, event: HeardUpdate): void {
   const { status, epoch, sequence } = event;
   const { moment, settings } = ground;
+  if (worker.state === 'launching' && isDuplicate(status)) {
+    launchedBefore(ground, draft, worker, status);
+    return;
+  }
   const framework = present(ground, draft);
   const uuid = uuidOf(status);
   const result = applied(worker, status, {
@@ -151,6 +155,23 @@ function known(ground: Ground, draft: Draft, worker: WorkerRecord, event: HeardU
   acknowledge(ground, draft, status, last);
   const toKill = result.verdict === 'stop' || result.verdict === 'kill';
   if (toKill && mayKill(framework)) kill(ground, draft, status);
+}
+
+/** The id was given out twice. Mesos tells of the task that lives when it is asked at the launch deadline. */
+function launchedBefore(
+  { moment }: Ground,
+  draft: Draft,
+  { id }: WorkerRecord,
+  { message }: TaskStatus,
+): void {
+  const why = `task ${id} was launched before its record was made: the store is older than the cluster`;
+  draft.held ??= { since: moment.now, why };
+  draft.reasons.push({ about: id, why: `a task of this id lives already: ${message}` });
+}
+
+/** Mesos has refused a launch because a task of the same id lives (FACTS: a duplicate id). */
+function isDuplicate({ reason, message }: TaskStatus): boolean {
+  return reason === 'REASON_TASK_INVALID' && /duplicate id/i.test(message ?? '');
 }
 
 /** A task without a record must not run on; everything else about it is only acknowledged. */

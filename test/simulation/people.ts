@@ -13,6 +13,7 @@ import type { Random } from './world/random.ts';
 const lookAgainMs = 5000;
 const receiptPauseMs = 1000;
 const releaseAgainMs = 30_000;
+const scaleAgainMs = 30_000;
 
 /** Who asks: Flink and administrators, as the cluster is run. */
 export interface Asking {
@@ -31,6 +32,9 @@ export class Crowd implements People {
   #target: number;
   #ends = false;
   #releasedAt = 0;
+  /** The number that was asked for last by command, and when it was asked for again. */
+  #scaled: number | undefined;
+  #scaledAt = 0;
 
   constructor(asking: Asking) {
     this.#asking = asking;
@@ -53,7 +57,10 @@ export class Crowd implements People {
     this.#note('workers', String(target));
     const flink = this.#asking.flink();
     if (flink !== undefined) flink.need(target);
-    else void this.#until('scale', { workers: target }, () => this.#isScaled(target));
+    else {
+      this.#scaled = target;
+      void this.#until('scale', { workers: target }, () => this.#isScaled(target));
+    }
   }
 
   /** A worker is stopped, or something is asked that makes no sense now. */
@@ -83,8 +90,19 @@ export class Crowd implements People {
     else void this.#until('teardown', {}, () => this.#isEnding());
   }
 
+  /** What was asked and is not so any more, since an old copy was put in place, is asked again. */
+  look(): void {
+    this.#releaseHold();
+    const { world } = this.#asking.watched;
+    const scaled = this.#scaled;
+    if (scaled === undefined || this.#isScaled(scaled)) return;
+    if (world.time.now() - this.#scaledAt < scaleAgainMs) return;
+    this.#scaledAt = world.time.now();
+    void this.#send('scale', { workers: scaled });
+  }
+
   /** A hold asks for a person, who looks and finds that the workers are lost indeed. */
-  releaseHold(): void {
+  #releaseHold(): void {
     const { records, world } = this.#asking.watched;
     const now = world.time.now();
     if (records.framework?.held === undefined || this.#ends) return;

@@ -13,6 +13,7 @@ import { runFunction } from '#runtime/run/runner.ts';
 import { rememberReads } from '#runtime/store/remembered.ts';
 import type { Store } from '#runtime/store/store.ts';
 import type { Table } from './table.ts';
+import { newer } from './versions.ts';
 import type { Running } from './world/slot.ts';
 
 /** A planted fault: the seams of the product, wrapped. */
@@ -29,6 +30,8 @@ export interface Place {
   readonly paths: RecordPaths;
   readonly tampering: Tampering;
   readonly table: Table;
+  /** This copy is of a newer version. */
+  readonly newer: boolean;
 }
 
 export interface FunctionGroup {
@@ -70,7 +73,8 @@ async function beginFunction(
 ): Promise<void> {
   const { life } = running;
   const { subjects, paths, tampering, table } = place;
-  const store = tampering.store?.(running.store, name) ?? running.store;
+  const own = place.newer ? newer(running.store) : running.store;
+  const store = tampering.store?.(own, name) ?? own;
   const bus = tampering.bus?.(running.bus, name) ?? running.bus;
   const made = everyFunction[name]?.({ subjects, paths, store, bus, clock: life.clock });
   if (made === undefined) throw new RangeError(`${name} is no function`);

@@ -120,16 +120,19 @@ class Simulation {
       paths: this.#paths,
       tampering,
       table: this.#table,
+      newer: false,
     };
     const settings = simulatedSettings(this.#mode, target);
+    const mixed = this.#random.chance(0.3);
     const groups = functionGroups(this.#random.chance(0.5));
     const slots = groups.flatMap(({ name, functions }) =>
-      ['a', 'b'].map(
-        (copy) =>
-          new Slot(this.#servers, `${name}-${copy}`, (running) => {
-            void beginFunctions(running, functions, place);
-          }),
-      ),
+      ['a', 'b'].map((copy) => {
+        const isNewer = copy === 'b' && mixed;
+        return new Slot(this.#servers, `${name}-${copy}`, (running) => {
+          if (isNewer) this.#servers.world.history.note('fault', 'newer copy', running.life.name);
+          void beginFunctions(running, functions, { ...place, newer: isNewer });
+        });
+      }),
     );
     const gateways = ['a', 'b'].map(
       (copy) =>
@@ -162,6 +165,7 @@ class Simulation {
       flink: this.#flink,
       people: this.#crowd,
       ends: () => this.#crowd.ends,
+      isCalm: () => time.now() >= start + this.#plan.calmAtMs,
     };
     for (const slot of this.#slots) slot.start();
     strikeAll(victims, this.#plan.strikes, spared);
@@ -187,7 +191,7 @@ class Simulation {
     while (!this.#laws.broke && time.now() < deadline) {
       const what = difference(this.#watched, this.#asked);
       since = what === undefined ? (since ?? time.now()) : undefined;
-      this.#crowd.releaseHold();
+      this.#crowd.look();
       if (since !== undefined && time.now() - since >= stableMs) return;
       await time.run(time.now() + 1000, () => this.#over());
     }

@@ -1,6 +1,8 @@
+import { frameworkRecord, recordPathsOf } from '#proto/records.ts';
 import type { Flink } from '../world/flink.ts';
 import type { Random } from '../world/random.ts';
 import type { Running, Servers, Slot } from '../world/slot.ts';
+import type { Tree } from '../world/store/tree.ts';
 import { calmBus, calmMesos, calmStore } from '../world/weather.ts';
 import type { Blow, Kind, Strike, Weather } from './plan.ts';
 
@@ -20,6 +22,8 @@ export interface Victims {
   readonly people: People;
   /** The cluster was told to end. */
   ends(): boolean;
+  /** Faults have stopped. */
+  isCalm(): boolean;
 }
 
 /** Lets each fault of the plan strike at its time; those of `spared` do not. */
@@ -65,6 +69,7 @@ const blows: Readonly<Record<Blow, Effect>> = {
   'store outage': ({ servers }, random) =>
     servers.ensemble.outage(random.span(100, random.pick([1000, 8000, 20_000]))),
   'store full': ({ servers }, random) => servers.ensemble.fill(random.span(500, 10_000)),
+  'store restored': (victims, random) => restoreLater(victims, random),
   'bus cut': on(({ bus }, random) => bus.cut(random.span(1, random.pick([100, 2000, 10_000])))),
   'bus restart': (victims, random) => restartBus(victims, random),
   'bus restart with loss': (victims, random) => {
@@ -134,6 +139,28 @@ function failover({ servers, ends }: Victims, random: Random, registry: boolean)
   // A new master does not know that a framework was torn down: an agent that was away then
   // brings its tasks back, and nobody is left to kill them. That is Mesos' own.
   if (!ends()) servers.mesos.failover(random.span(100, 10_000), registry);
+}
+
+/** A copy is taken now; later everything is stopped, the copy put in place, everything started. */
+function restoreLater(victims: Victims, random: Random): void {
+  const { servers, slots, ends, isCalm } = victims;
+  const { ensemble, mesos, world } = servers;
+  const copy = ensemble.agreed.copy();
+  const before = frameworkIn(copy);
+  world.time.after(random.span(1000, 30_000), () => {
+    // A framework that the copy does not know is nobody's: an operator has to remove it from Mesos.
+    const known = before !== undefined && before === frameworkIn(ensemble.agreed);
+    // Nor can anybody know of tasks that store and master have forgotten both.
+    const whole = mesos.master !== undefined && mesos.agents.every((agent) => agent.connected);
+    if (ends() || isCalm() || !known || !whole) return;
+    for (const { running } of slots) running?.life.crash('stopped to restore ZooKeeper');
+    ensemble.restore(copy);
+  });
+}
+
+function frameworkIn(tree: Tree): string | undefined {
+  const node = tree.get(recordPathsOf('/drey', 'sim').framework);
+  return node && frameworkRecord.parse(JSON.parse(node.data)).id;
 }
 
 function restartBus({ servers, slots, flink }: Victims, random: Random): void {

@@ -8,6 +8,7 @@ const blows = [
   'store silent',
   'store outage',
   'store full',
+  'store restored',
   'bus cut',
   'bus restart',
   'bus restart with loss',

@@ -98,7 +98,9 @@ export class CalmLaws {
     const { mesos, records } = this.#watched;
     const frameworks = [...(mesos.master?.frameworks.values() ?? [])];
     const silent = frameworks.some((one) => one.suppressed.size > 0);
-    const waits = records.waiting.length > 0 && records.framework?.state === 'active';
+    const { state, held } = records.framework ?? {};
+    // Held, nothing is launched: a person decides first.
+    const waits = records.waiting.length > 0 && state === 'active' && held === undefined;
     if (!silent || !waits || !this.#settled(now)) {
       this.#silencedSince = undefined;
       return;

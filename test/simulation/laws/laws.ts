@@ -1,5 +1,7 @@
+import { workerNumber } from '#functions/shared/worker.ts';
 import type { SchedulerCall } from '#proto/mesos/types.ts';
 import type { WorkerRecord } from '#proto/records.ts';
+import { laterField } from '../versions.ts';
 import type { World } from '../world/life.ts';
 import type { CallAnswer, SimMesos } from '../world/mesos/master.ts';
 import { lives } from '../world/mesos/task.ts';
@@ -31,6 +33,8 @@ export class Laws {
   readonly #watched: Watched;
   readonly violations: Violation[] = [];
   readonly #launched = new Set<string>();
+  /** Launches until the store was restored. */
+  readonly #before = new Map<string, number>();
   /** Task to when it was killed of late. */
   readonly #kills = new Map<string, readonly number[]>();
   #inForce = true;
@@ -38,12 +42,24 @@ export class Laws {
   constructor(watched: Watched) {
     this.#watched = watched;
     watched.mesos.onCall((call, answer) => this.#call(call, answer));
+    watched.records.onRestore(() => this.#forget());
     watched.records.onWorker((worker, before) => {
       this.#ended(worker, before);
+      if (before?.[laterField] !== undefined && worker[laterField] === undefined) {
+        const what = `${worker.id} lost what a newer copy had written`;
+        this.broken('unknown fields are kept on rewrite', what, [worker.id]);
+      }
       if (watched.records.doubled.includes(worker.id)) {
         this.broken('one worker per driver request', `${worker.request} has two`, [worker.id]);
       }
     });
+  }
+
+  /** Before Mesos has spoken nobody can know what an old copy does not: Mesos refuses a living id. */
+  #forget(): void {
+    this.#launched.clear();
+    this.#before.clear();
+    for (const [id, count] of launchesOf(this.#watched.mesos)) this.#before.set(id, count);
   }
 
   get broke(): boolean {
@@ -70,7 +86,7 @@ export class Laws {
     const infos = call.accept?.operations?.flatMap((one) => one.launch?.task_infos ?? []) ?? [];
     for (const { task_id } of infos) {
       const id = task_id.value;
-      const launches = launchesOf(mesos, id);
+      const launches = (launchesOf(mesos).get(id) ?? 0) - (this.#before.get(id) ?? 0);
       // Mesos refuses the id of a task that lives; an ACCEPT that counts on that is a second launch.
       const again = launches > 1 || this.#launched.has(id);
       if (again) this.broken('no worker is launched twice', `a second ACCEPT names ${id}`, [id]);
@@ -87,6 +103,8 @@ export class Laws {
     const { records, mesos } = this.#watched;
     const record = records.workers.get(id);
     if (record === undefined || records.stored.has(uuid)) return;
+    // An id that the restored store does not know to be given out: its task is a stranger's.
+    if (this.#before.has(id)) return;
     const status = mesos.agents
       .flatMap((agent) => agent.unacknowledged)
       .find((one) => Buffer.from(one.uuid ?? []).toString('base64') === uuid);
@@ -122,7 +140,12 @@ export class Laws {
   #kill(call: SchedulerCall): void {
     const id = call.kill?.task_id.value ?? '';
     this.#storm(id);
-    const state = this.#watched.records.workers.get(id)?.state;
+    const { records } = this.#watched;
+    if ((workerNumber(id) ?? 0) > records.counter) {
+      const what = `${id}, ids were given out up to ${records.counter}`;
+      this.broken('a store older than the cluster kills nothing', what, [id, 'held']);
+    }
+    const state = records.workers.get(id)?.state;
     if (state === undefined || state === 'stopping' || state === 'ended') return;
     this.broken('no KILL of a worker still wanted', `${id} is ${state}`, [id]);
   }
@@ -142,11 +165,13 @@ export class Laws {
   }
 }
 
-/** Accepted launches of a task id over all masters and frameworks that ever were. */
-export function launchesOf(mesos: SimMesos, taskId: string): number {
-  let count = 0;
+/** Accepted launches of each task id over all masters and frameworks that ever were. */
+function launchesOf(mesos: SimMesos): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
   for (const master of mesos.masters) {
-    for (const launches of master.history.launches.values()) count += launches.get(taskId) ?? 0;
+    for (const launches of master.history.launches.values()) {
+      for (const [id, count] of launches) counts.set(id, (counts.get(id) ?? 0) + count);
+    }
   }
-  return count;
+  return counts;
 }

@@ -2,6 +2,7 @@ import {
   type DriverRecord,
   driverRecord,
   type FrameworkRecord,
+  fleetRecord,
   frameworkRecord,
   type RecordPaths,
   type WorkerRecord,
@@ -27,6 +28,7 @@ export class AgreedRecords {
   readonly doubled: string[] = [];
   readonly #ensemble: Ensemble;
   readonly #paths: RecordPaths;
+  readonly #onRestore: (() => void)[] = [];
   readonly #onFramework: ((framework: FrameworkRecord) => void)[] = [];
   readonly #onWorker: ((worker: WorkerRecord, before: WorkerRecord | undefined) => void)[] = [];
 
@@ -34,6 +36,12 @@ export class AgreedRecords {
     this.#ensemble = ensemble;
     this.#paths = paths;
     ensemble.onCommit((entry) => this.#commit(entry));
+    ensemble.onRestore(() => this.#reload());
+  }
+
+  /** Hears when an old copy was put in place of what was there. */
+  onRestore(listener: () => void): void {
+    this.#onRestore.push(listener);
   }
 
   onFramework(listener: (framework: FrameworkRecord) => void): void {
@@ -48,6 +56,12 @@ export class AgreedRecords {
     return this.#ensemble.agreed.children(folder);
   }
 
+  /** Ids were given out up to this number, as far as the store knows. */
+  get counter(): number {
+    const fleet = this.#ensemble.agreed.get(this.#paths.fleet);
+    return fleet === undefined ? 0 : fleetRecord.parse(JSON.parse(fleet.data)).counter;
+  }
+
   /** The number of workers that an administrator has asked for last. */
   get target(): number | undefined {
     const spec = this.#ensemble.agreed.get(this.#paths.spec);
@@ -56,6 +70,19 @@ export class AgreedRecords {
 
   get waiting(): readonly string[] {
     return this.names(this.#paths.waiting);
+  }
+
+  /** What the store knows is what its copy knew. */
+  #reload(): void {
+    const { agreed } = this.#ensemble;
+    this.workers.clear();
+    this.requests.clear();
+    this.framework = undefined;
+    this.driver = undefined;
+    for (const path of agreed.paths) {
+      this.#apply({ kind: 'create', path, data: agreed.get(path)?.data ?? '' });
+    }
+    for (const listener of this.#onRestore) listener();
   }
 
   #commit(entry: LogEntry): void {

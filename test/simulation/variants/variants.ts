@@ -2,6 +2,7 @@ import { recordPathsOf } from '#proto/records.ts';
 import type { StoreOp } from '#runtime/store/store.ts';
 import type { Kind, Profile } from '../faults/plan.ts';
 import type { Variant } from '../simulate.ts';
+import { narrow } from '../versions.ts';
 import {
   deafToReconciliation,
   early,
@@ -110,6 +111,10 @@ export const variants: Readonly<Record<string, Variant>> = {
         name === 'gateway' ? mistaking(store, framework, lives, ends) : store,
     },
     profile: under('end', 'bus loss', 'mesos cut', 'master failover'),
+  },
+  'fields of a newer version dropped': {
+    tampering: { store: (store) => rewriting(store, narrow) },
+    profile: under('demand'),
   },
 };
 

@@ -22,11 +22,20 @@ export class JobManager implements FlinkSide {
   readonly driver: SimDriver;
   readonly workers = new Map<string, Worker>();
   readonly bus: SimBus;
+  readonly #onGivenBack: (worker: string) => void;
   #pending = 0;
   #target: number;
   #ready = false;
 
-  constructor(world: World, name: string, server: BusServer, subjects: Subjects, target: number) {
+  constructor(
+    world: World,
+    name: string,
+    server: BusServer,
+    subjects: Subjects,
+    target: number,
+    onGivenBack: (worker: string) => void,
+  ) {
+    this.#onGivenBack = onGivenBack;
     this.life = new Life(world, name);
     this.#target = target;
     this.bus = new SimBus(server, this.life);
@@ -106,6 +115,7 @@ export class JobManager implements FlinkSide {
   #giveBack(worker: string): void {
     this.workers.delete(worker);
     this.driver.release(worker);
+    this.#onGivenBack(worker);
   }
 
   #watch(): void {
@@ -167,7 +177,17 @@ export class Flink {
       const noticeMs = this.#world.random.span(0, 20_000);
       this.#world.time.after(noticeMs, () => former.life.crash('it leads no more'));
     }
-    const manager = new JobManager(this.#world, name, this.#server, this.#subjects, this.#target);
+    const manager = new JobManager(
+      this.#world,
+      name,
+      this.#server,
+      this.#subjects,
+      this.#target,
+      // A TaskManager that was let go registers anew, is refused, and ends itself in the end.
+      (worker) => {
+        if (this.#running.has(worker)) this.#register(worker, 300_000);
+      },
+    );
     this.leader = manager;
     this.all.push(manager);
     for (const worker of this.#running) this.#register(worker, 300_000);

@@ -61,7 +61,7 @@ export class History {
       const line = this.#lines[index];
       if (line === undefined) continue;
       const text = this.#render(line);
-      const always = about.length === 0 || turning.has(line.who);
+      const always = about.length === 0 ? !text.includes('.tick ') : turning.has(line.who);
       if (always || about.some((word) => text.includes(word))) {
         found.push(text);
       }

@@ -26,8 +26,10 @@ export function listOf(folder: string): string {
 
 /** One server: applies the log in order, each entry some time after it was agreed. */
 export class Server {
-  readonly tree = new Tree();
+  tree = new Tree();
   applied = 0;
+  /** Raised by a restore: what was agreed before it is not applied any more. */
+  #life = 0;
   readonly #world: World;
   readonly #lagMs: () => number;
   readonly #watches = new Map<string, Set<() => void>>();
@@ -42,7 +44,19 @@ export class Server {
   receive(entry: LogEntry): void {
     const now = this.#world.time.now();
     this.#appliesAt = Math.max(this.#appliesAt, now + this.#lagMs());
-    this.#world.time.after(this.#appliesAt - now, () => this.#apply(entry));
+    const life = this.#life;
+    this.#world.time.after(this.#appliesAt - now, () => {
+      if (life === this.#life) this.#apply(entry);
+    });
+  }
+
+  /** Begins anew from a copy. */
+  restore(tree: Tree, zxid: number): void {
+    this.#life += 1;
+    this.tree = tree.copy();
+    this.applied = zxid;
+    this.#waiting = [];
+    this.#watches.clear();
   }
 
   #apply(entry: LogEntry): void {
@@ -94,12 +108,13 @@ interface Session {
 export class Ensemble {
   readonly servers: readonly Server[];
   /** What is agreed, without any lag: for laws, never for clients. */
-  readonly agreed = new Tree();
+  agreed = new Tree();
   readonly weather: StoreWeather;
   readonly #world: World;
   readonly #sessions = new Map<number, Session>();
   readonly #onCommit: ((entry: LogEntry) => void)[] = [];
   readonly #onOutage: (() => void)[] = [];
+  readonly #onRestore: (() => void)[] = [];
   #zxid = 0;
   #away = false;
   #full = false;
@@ -123,6 +138,26 @@ export class Ensemble {
 
   onOutage(listener: () => void): void {
     this.#onOutage.push(listener);
+  }
+
+  onRestore(listener: () => void): void {
+    this.#onRestore.push(listener);
+  }
+
+  /** Puts an old copy in place of what is there, while nobody is connected; old sessions run out. */
+  restore(copy: Tree): void {
+    this.#world.history.note('fault', 'store restored', 'from an old copy');
+    this.agreed = copy.copy();
+    for (const session of this.#sessions.values()) session.live = false;
+    for (const server of this.servers) server.restore(copy, this.#zxid);
+    const owned = [...this.agreed.paths].filter(
+      (path) => this.agreed.get(path)?.owner !== undefined,
+    );
+    this.#append(
+      'zookeeper',
+      owned.map((path) => ({ kind: 'remove', path, version: -1 })),
+    );
+    for (const listener of this.#onRestore) listener();
   }
 
   open(who: string, timeoutMs: number): number {

@@ -39,6 +39,19 @@ export class Tree {
     this.#nodes.set('/', { data: '', version: 0, changedBy: 0, owner: undefined });
   }
 
+  /** The same nodes, apart from this. */
+  copy(): Tree {
+    const copy = new Tree();
+    for (const [path, node] of this.#nodes) copy.#nodes.set(path, node);
+    for (const [path, names] of this.#children) copy.#children.set(path, new Set(names));
+    for (const [path, number] of this.#sequence) copy.#sequence.set(path, number);
+    return copy;
+  }
+
+  get paths(): Iterable<string> {
+    return this.#nodes.keys();
+  }
+
   get(path: string): TreeNode | undefined {
     return this.#nodes.get(path);
   }
