@@ -1,5 +1,5 @@
 /** Longer than any part of an orderly stop takes; whoever supervises us kills later than this. */
-const patienceMs = 25_000;
+export const patienceMs = 25_000;
 
 /**
  * Runs `stop` on the first SIGTERM or SIGINT and exits 0 after it. Exits 1 where it fails (told

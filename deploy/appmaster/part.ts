@@ -38,9 +38,12 @@ const longestPauseMs = 30_000;
 export const settledMs = 60_000;
 const setpriv = ['/usr/bin/setpriv', '/bin/setpriv'].find((path) => existsSync(path));
 
+/** Whether the kernel ends what was started here when this process dies; it takes setpriv of util-linux. */
+export const endsWithUs = setpriv !== undefined;
+
 /**
  * Starts one process in a group of its own, starts it again with growing pauses when it ends, and
- * stops it. The kernel ends it when this process dies, however that happens.
+ * stops it. The kernel ends it when this process dies, however that happens (`endsWithUs`).
  */
 export class Part {
   readonly #options: PartOptions;

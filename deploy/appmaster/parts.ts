@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path';
 import { environmentName } from '#runtime/config/configuration.ts';
+import { patienceMs } from '#runtime/shutdown.ts';
 import type { ClusterOptions } from './cluster.ts';
 import type { Effective } from './effective.ts';
 import type { Ended } from './ended.ts';
@@ -7,7 +8,8 @@ import { type Command, Part } from './part.ts';
 import { type Rank, ranks } from './stack.ts';
 
 const root = resolve(import.meta.dirname, '../..');
-const graceMs = 10_000;
+/** They give up by themselves before. */
+const graceMs = patienceMs + 5000;
 
 /** What the gateway says once it is up. */
 export interface GatewayReady {

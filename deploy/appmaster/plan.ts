@@ -1,5 +1,6 @@
+import { existsSync, realpathSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { isAbsolute, join, resolve } from 'node:path';
+import { isAbsolute, join, relative, resolve } from 'node:path';
 import { type Configuration, wrongValue } from '#runtime/config/configuration.ts';
 import { clusterOf, natsOf, zookeeperOf } from '#runtime/config/connections.ts';
 import { ConfigurationError } from '#runtime/errors.ts';
@@ -66,12 +67,14 @@ export function planOf(configuration: Configuration, place: Place): Plan {
   refuseJobManagerTask(configuration, nats, zookeeper);
   const functionProcesses = functionProcessesOf(configuration);
   const stateDir = stateDirOf(configuration, place.environment, cluster);
+  if (nats.kind === 'own' || zookeeper.kind === 'own') refuseSandbox(place.environment, stateDir);
+  refuseOwnConf(place.confDir, stateDir);
   return {
     cluster,
     master,
     stateDir,
     logDir: logDirOf(configuration, place.environment) ?? join(stateDir, 'log'),
-    flinkHome: place.flinkHome,
+    flinkHome: flinkHomeOf(configuration, place),
     confDir: place.confDir,
     demand: configuration.oneOf('drey.demand', ['driver', 'fixed']) ?? 'driver',
     flinkHa: isFlinkHa(configuration),
@@ -157,6 +160,44 @@ function stateDirOf(
   const home = environment.HOME || homedir();
   const base = environment.XDG_STATE_HOME || join(home, '.local', 'state');
   return join(base, 'drey', cluster);
+}
+
+/** What own servers keep must outlive the task as which Mesos (by Marathon) runs this appmaster. */
+function refuseSandbox(environment: Place['environment'], stateDir: string): void {
+  const sandbox = environment.MESOS_SANDBOX;
+  if (!sandbox || !isWithin(stateDir, sandbox)) return;
+  throw new ConfigurationError(
+    'drey.state.dir',
+    `${stateDir} lies in the sandbox of this task, which Mesos clears after it; name a directory that ` +
+      'stays, or set drey.nats.servers and drey.zookeeper.quorum',
+  );
+}
+
+/** The effective configuration is written anew at each start; what lay there is gone. */
+function refuseOwnConf(confDir: string, stateDir: string): void {
+  const written = join(stateDir, 'conf');
+  if (!isWithin(confDir, written)) return;
+  throw new ConfigurationError(
+    'FLINK_CONF_DIR',
+    `${written} is emptied and written by the appmaster; name another directory, or another drey.state.dir`,
+  );
+}
+
+function isWithin(path: string, folder: string): boolean {
+  const [inner, outer] = [path, folder].map((name) =>
+    existsSync(name) ? realpathSync(name) : name,
+  );
+  const way = relative(outer ?? folder, inner ?? path);
+  return way !== '..' && !way.startsWith('../') && !isAbsolute(way);
+}
+
+/** `drey.flink.home`, else FLINK_HOME, which the launcher sets where nobody did. */
+function flinkHomeOf(configuration: Configuration, place: Place): string {
+  const setting = configuration.setting('drey.flink.home');
+  if (setting === undefined) return place.flinkHome;
+  const home = resolve(setting.value);
+  if (existsSync(join(home, 'lib'))) return home;
+  throw wrongValue(setting, "there is no lib/ in it; name a Flink's directory");
 }
 
 /** As Flink's scripts look for it. */

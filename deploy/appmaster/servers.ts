@@ -97,8 +97,13 @@ async function choosePort(
 /** DREY_NATS_SERVER, what deploy/install/nats.sh brought, PATH. @throws ConfigurationError */
 async function natsBinary(): Promise<string> {
   const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '');
+  const named = process.env.DREY_NATS_SERVER;
+  if (named) {
+    if (await runs(named)) return named;
+    const why = `${named} does not run; name a nats-server or unset it`;
+    throw new ConfigurationError('DREY_NATS_SERVER', why);
+  }
   const candidates = [
-    ...(process.env.DREY_NATS_SERVER ? [process.env.DREY_NATS_SERVER] : []),
     join(root, '.drey/bin/nats-server'),
     ...folders.map((folder) => join(folder, 'nats-server')),
   ];
@@ -119,21 +124,27 @@ function runs(binary: string): Promise<boolean> {
 
 /** DREY_ZOOKEEPER_HOME, else what deploy/install/zookeeper.sh brought. @throws ConfigurationError */
 function zookeeperJars(): readonly string[] {
-  const brought = join(root, '.drey');
-  const homes = [
-    ...(process.env.DREY_ZOOKEEPER_HOME ? [process.env.DREY_ZOOKEEPER_HOME] : []),
-    ...namesIn(brought)
-      .filter((name) => /^zookeeper-[\d.]+$/.test(name))
-      .map((name) => join(brought, name)),
-  ];
-  for (const home of homes) {
-    const jars = namesIn(home).filter((name) => name.endsWith('.jar'));
-    if (jars.length > 0) return jars.map((name) => join(home, name));
+  const named = process.env.DREY_ZOOKEEPER_HOME;
+  if (named) {
+    const jars = jarsIn(named);
+    if (jars.length > 0) return jars;
+    const why = `there are no jars in ${named}; name a ZooKeeper's lib or unset it`;
+    throw new ConfigurationError('DREY_ZOOKEEPER_HOME', why);
   }
+  const brought = join(root, '.drey');
+  // Names of three numbers only: a ZooKeeper that is being installed has one more part.
+  const homes = namesIn(brought).filter((name) => /^zookeeper-\d+\.\d+\.\d+$/.test(name));
+  const jars = homes.map((name) => jarsIn(join(brought, name))).find((found) => found.length > 0);
+  if (jars !== undefined) return jars;
   throw new ConfigurationError(
     'drey.zookeeper.quorum',
     'is not set and no ZooKeeper was found here; set it, or run deploy/install/zookeeper.sh',
   );
+}
+
+function jarsIn(folder: string): readonly string[] {
+  const names = namesIn(folder).filter((name) => name.endsWith('.jar'));
+  return names.map((name) => join(folder, name));
 }
 
 function namesIn(folder: string): string[] {

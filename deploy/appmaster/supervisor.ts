@@ -8,6 +8,7 @@ import { findJava } from './java.ts';
 import { jobManagerMemory } from './memory.ts';
 import { advertisedAddress } from './network.ts';
 import { startOwnServers } from './own.ts';
+import { endsWithUs } from './part.ts';
 import { type Place, type Plan, placeOf, planOf } from './plan.ts';
 import { choosePorts } from './ports.ts';
 import { type Outcome, Stack } from './stack.ts';
@@ -57,6 +58,11 @@ async function run(
   await lockFolder(plan.stateDir);
   say(`cluster ${plan.cluster}, Flink in ${plan.flinkHome}, Java ${java.version}`);
   say(`state in ${plan.stateDir}, logs in ${plan.logDir}`);
+  if (!endsWithUs) {
+    say(
+      'there is no setpriv (util-linux) here: if this process is killed, what it started runs on',
+    );
+  }
   const advertised = await advertisedAddress(masterHost(plan.master));
   const ports = await choosePorts(plan, configuration, advertised);
   const servers = await startOwnServers(stack, plan, java, say);

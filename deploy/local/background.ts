@@ -87,7 +87,7 @@ async function stopParts(say: (line: string) => void): Promise<void> {
 }
 
 async function stopOne(name: PartName, pid: number, say: (line: string) => void): Promise<void> {
-  const graceMs = name === 'appmaster' ? 60_000 : 10_000;
+  const graceMs = name === 'appmaster' ? 90_000 : 10_000;
   signal(pid, 'SIGTERM');
   const deadline = Date.now() + graceMs;
   while (pidOf(name) !== undefined) {

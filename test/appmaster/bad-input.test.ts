@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -142,6 +151,35 @@ const table: readonly BadInput[] = [
     says: /drey\.zookeeper\.quorum: "a:b:c" \(-D\): "a:b:c" is not a ZooKeeper server: expected host:port/,
   },
   {
+    title: "own servers' data in the sandbox, which Mesos clears",
+    options: ['-Dmesos.master=m:5050', `-Ddrey.state.dir=${join(scratch, 'sandbox', 'state')}`],
+    environment: { MESOS_SANDBOX: join(scratch, 'sandbox') },
+    says: /drey\.state\.dir: \S+ lies in the sandbox of this task, .*; name a directory that stays/,
+  },
+  {
+    title: "a conf directory that is the appmaster's own",
+    options: ['-Dmesos.master=m:5050', `-Ddrey.state.dir=${join(scratch, 'kept')}`],
+    environment: { FLINK_CONF_DIR: keptConf() },
+    says: /FLINK_CONF_DIR: \S+\/kept\/conf is emptied and written .*; name another/,
+  },
+  {
+    title: 'a nats-server that does not run',
+    options: ['-Dmesos.master=m:5050', '-Drest.port=0', '-Djobmanager.rpc.port=0'],
+    environment: { DREY_NATS_SERVER: '/nowhere' },
+    says: /DREY_NATS_SERVER: \/nowhere does not run; name a nats-server or unset it/,
+  },
+  {
+    title: 'a ZooKeeper without jars',
+    options: ['-Dmesos.master=m:5050', '-Drest.port=0', '-Djobmanager.rpc.port=0'],
+    environment: { DREY_ZOOKEEPER_HOME: '/nowhere' },
+    says: /DREY_ZOOKEEPER_HOME: there are no jars in \/nowhere; name a ZooKeeper's lib or unset it/,
+  },
+  {
+    title: 'a Flink without jars that a key names',
+    options: ['-Dmesos.master=m:5050', '-Ddrey.flink.home=/nowhere'],
+    says: /drey\.flink\.home: "\/nowhere" \(-D\): there is no lib\/ in it; name a Flink's directory/,
+  },
+  {
     title: 'a Flink without jars',
     options: ['-Dmesos.master=m:5050'],
     environment: { FLINK_HOME: scratch, FLINK_CONF_DIR: join(flinkHome, 'conf') },
@@ -170,6 +208,14 @@ for (const { title, options = [], environment = {}, says } of table) {
     assert.deepEqual(leftoversOf(scratch), []);
   });
 }
+
+test("appmaster: an operator's configuration is left as it is where it is refused", () => {
+  const conf = keptConf();
+  start(['-Dmesos.master=m:5050', `-Ddrey.state.dir=${join(scratch, 'kept')}`], {
+    FLINK_CONF_DIR: conf,
+  });
+  assert.equal(readFileSync(join(conf, 'config.yaml'), 'utf8'), 'parallelism.default: 1\n');
+});
 
 test('appmaster: a busy port is told with its key before anything starts', async () => {
   const port = await freePort();
@@ -237,6 +283,15 @@ function start(
     ...environment,
   };
   return spawnSync(script, options, { env, encoding: 'utf8', timeout: 30_000 });
+}
+
+/** An operator's configuration where the appmaster would write its own. */
+function keptConf(): string {
+  const conf = join(scratch, 'kept', 'conf');
+  mkdirSync(conf, { recursive: true });
+  const file = join(conf, 'config.yaml');
+  if (!existsSync(file)) writeFileSync(file, 'parallelism.default: 1\n');
+  return conf;
 }
 
 /** What the launcher needs, and nothing else. */

@@ -128,7 +128,10 @@ test('appmaster: a master that does not answer is told of, waited for, and named
   const ended = appmaster.ended;
   assert.equal(await ended, 1);
   const log = await appmaster.log();
-  assert.match(log, /no Mesos master has answered at 127\.0\.0\.1:\d+ yet \(mesos\.master\)/);
+  assert.match(
+    log,
+    /no Mesos master has answered at 127\.0\.0\.1:\d+ yet \(mesos\.master\), trying on until drey\.mesos\.wait is over/,
+  );
   assert.match(log, /gateway cannot start: mesos\.master: /);
   assert.deepEqual(leftoversOf(join(scratch, String(started))), []);
 });
