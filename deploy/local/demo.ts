@@ -144,6 +144,7 @@ export function sayWhere(facts: StackFacts, say: (line: string) => void): void {
   say(
     `NATS          ${facts.nats}   (nats -s ${facts.nats} req drey.${facts.cluster}.ask.status '{}')`,
   );
+  say('              (the nats command comes by deploy/install/nats.sh cli, to .drey/bin)');
   say(`ZooKeeper     ${facts.zookeeper}   (records below /drey/${facts.cluster})`);
   say(`logs          ${join(runFolder, 'logs')} and ${join(runFolder, 'appmaster/log')}`);
   say('end it with   deploy/local/down');
