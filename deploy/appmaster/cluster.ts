@@ -155,8 +155,8 @@ export class Cluster {
     const { stack, plan, say } = this.#options;
     if (stack.stopping || this.#watch?.latest?.masterId !== undefined) return;
     const master = withoutCredentials(plan.master);
-    const until = this.#alive ? '' : ' until drey.mesos.wait is over';
-    say(`no Mesos master has answered at ${master} yet (mesos.master), trying on${until}`);
+    const how = 'trying on until drey.mesos.wait is over';
+    say(`no Mesos master has answered at ${master} yet (mesos.master), ${how}`);
   }
 
   /** `leave`: its end was the cluster's end, or is going to be. */
