@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { type TestContext, test } from 'node:test';
+import type { ClusterSettings } from '#proto/spec.ts';
 import { RequestTimeoutError } from '#runtime/errors.ts';
 import type { Store } from '#runtime/store/store.ts';
 import { until } from '#test/world/until.ts';
@@ -32,29 +33,31 @@ function gated() {
   return { hold, open: gate.resolve, waits: () => waiting > 0 };
 }
 
-test('limits: a function that waits for the store delays no other one of the same process', async (t) => {
-  const c = await LimitsCluster.start(at(), t, { demand: { mode: 'fixed', target: 0 } });
-  const { hold, open, waits } = gated();
-  t.after(() => open());
-  await c.run('demand', { store: hold });
-  await c.run('admin');
-  const slow = c.ask(c.subjects.demand('recover'), recover);
-  await until(waits, { deadlineMs: 60_000, what: 'demand reads' });
-  const applied = JSON.parse(await c.ask(c.subjects.do('scale'), { workers: 1 }));
-  assert.equal(applied.ok, true, applied.message);
-  const state = await Promise.race([slow, Promise.resolve('still waiting')]);
-  assert.equal(state, 'still waiting');
-  open();
-  assert.match(await slow, /drey\.demand is fixed/);
-});
-
-test('limits: a mailbox that nobody empties holds so many events, and the function goes on after', async (t) => {
-  const c = await LimitsCluster.start(at(), t);
+/** A cluster whose `demand` waits for the store with its first request in hand. */
+async function stalled(t: TestContext, settings: Partial<ClusterSettings> = {}) {
+  const c = await LimitsCluster.start(at(), t, settings);
   const { hold, open, waits } = gated();
   t.after(() => open());
   const running = await c.run('demand', { store: hold });
   const first = c.ask(c.subjects.demand('recover'), recover);
   await until(waits, { deadlineMs: 60_000, what: 'demand reads' });
+  return { c, running, first, open };
+}
+
+test('limits: a function that waits for the store delays no other one of the same process', async (t) => {
+  const fixed = { demand: { mode: 'fixed', target: 0 } } as const;
+  const { c, first, open } = await stalled(t, fixed);
+  await c.run('admin');
+  const applied = JSON.parse(await c.ask(c.subjects.do('scale'), { workers: 1 }));
+  assert.equal(applied.ok, true, applied.message);
+  const state = await Promise.race([first, Promise.resolve('still waiting')]);
+  assert.equal(state, 'still waiting');
+  open();
+  assert.match(await first, /drey\.demand is fixed/);
+});
+
+test('limits: a mailbox that nobody empties holds so many events, and the function goes on after', async (t) => {
+  const { c, running, first, open } = await stalled(t);
   const hint = new TextEncoder().encode('{"id":"x","state":"running","op":"x"}');
   const sent = mailboxEvents + 5000;
   for (let n = 0; n < sent; n += 1) c.bus.publish(c.subjects.changed('worker', 'x'), hint);
@@ -70,12 +73,7 @@ test('limits: a mailbox that nobody empties holds so many events, and the functi
 });
 
 test('limits: a mailbox that nobody empties holds so many bytes, whatever the size of an event', async (t) => {
-  const c = await LimitsCluster.start(at(), t);
-  const { hold, open, waits } = gated();
-  t.after(() => open());
-  const running = await c.run('demand', { store: hold });
-  const first = c.ask(c.subjects.demand('recover'), recover);
-  await until(waits, { deadlineMs: 60_000, what: 'demand reads' });
+  const { c, running, first, open } = await stalled(t);
   const sent = 2 * mailboxMebibytes;
   const state = 'x'.repeat(1_000_000);
   const hint = new TextEncoder().encode(JSON.stringify({ id: 'x', state, op: 'x' }));
