@@ -8,6 +8,7 @@ import { subjectsOf } from '#proto/subjects.ts';
 import type { Bus } from '#runtime/bus/bus.ts';
 import { connectBus } from '#runtime/bus/nats.ts';
 import { systemClock } from '#runtime/clock.ts';
+import type { FlinkVersion } from '#test/driver/flink.ts';
 import { leftoversOf } from '#test/world/leftovers.ts';
 import { startMesos } from '#test/world/mesos.ts';
 import type { Part } from '#test/world/part.ts';
@@ -71,6 +72,7 @@ interface Appmaster {
 async function startAppmaster(
   world: World,
   nats: GuardedNats,
+  version: FlinkVersion,
   more: Readonly<Record<string, string>>,
 ): Promise<Appmaster> {
   const conf = join(world.dir, 'given');
@@ -97,7 +99,7 @@ async function startAppmaster(
     args: [],
     env: {
       ...process.env,
-      FLINK_HOME: join(root, '.drey/flink-2.3.0'),
+      FLINK_HOME: join(root, '.drey', `flink-${version}`),
       FLINK_CONF_DIR: conf,
     },
     ready: (log) => /JobManager ready/.test(log),
@@ -134,7 +136,8 @@ async function ownPages(state: string): Promise<readonly string[]> {
   );
 }
 
-test('access: no secret is seen in logs, records, streams, messages, pages, task commands or errors', async () => {
+/** Plants, runs a cluster with one worker, looks everywhere. */
+async function lookEverywhere(version: FlinkVersion): Promise<void> {
   await inWorld(async (world) => {
     const { ca, server, client } = makeCertificates(join(world.dir, 'certificates'));
     const tls = {
@@ -147,7 +150,10 @@ test('access: no secret is seen in logs, records, streams, messages, pages, task
     const nats = await startGuardedNats(cluster, join(world.dir, 'guarded'), 'current', guard);
     world.atEnd(() => nats.server.stop());
     const mesos = await startMesos(world, { simulated: 1 });
-    const appmaster = await startAppmaster(world, nats, { ...tls, 'mesos.master': mesos.address });
+    const appmaster = await startAppmaster(world, nats, version, {
+      ...tls,
+      'mesos.master': mesos.address,
+    });
     await until(
       async () => (await mesos.framework()).tasks.some(({ state }) => state === 'TASK_RUNNING'),
       { deadlineMs: 120_000, what: 'the worker runs that Flink asked for' },
@@ -211,4 +217,13 @@ test('access: no secret is seen in logs, records, streams, messages, pages, task
     assert.equal((await fetch(`${rest}/cluster`, { method: 'DELETE' })).ok, true);
     assert.equal(await ended, 0);
   });
-});
+}
+
+/** Quick runs show the newest Flink alone. */
+const versions: readonly FlinkVersion[] =
+  process.env.DREY_FULL === '1' ? ['2.3.0', '1.20.5'] : ['2.3.0'];
+
+for (const version of versions) {
+  test(`access: no secret is seen in logs, records, streams, messages, pages, commands or errors (Flink ${version})`, () =>
+    lookEverywhere(version));
+}
