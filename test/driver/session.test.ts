@@ -167,7 +167,11 @@ function itKeepsOrder(run: Run): void {
     const [worker] = live(run);
     assert.ok(worker);
     demand.end(worker, 'ended at once');
-    await passed(1500);
+    const asked = demand.count('request');
+    await until(() => demand.count('request') >= asked + 2, {
+      deadlineMs: 60_000,
+      what: 'the request is repeated twice after the end was told',
+    });
     assert.equal(worker.confirmed, false, 'held while its request is open');
     demand.waits = false;
     demand.script = () => undefined;
