@@ -4,7 +4,7 @@ import { subjectsOf } from '#proto/subjects.ts';
 import { connectBus } from '#runtime/bus/nats.ts';
 import { systemClock } from '#runtime/clock.ts';
 import type { Configuration } from '#runtime/config/configuration.ts';
-import { natsOf } from '#runtime/config/connections.ts';
+import { connectingNats, natsOf } from '#runtime/config/connections.ts';
 
 const connectLimitMs = 10_000;
 
@@ -19,14 +19,16 @@ export async function requestTeardown(
 ): Promise<void> {
   const { servers, ...credentials } = natsOf(configuration, 'appmaster');
   const name = `drey-appmaster-${process.pid}`;
-  const bus = await connectBus({
-    servers,
-    credentials,
-    name,
-    inbox: inboxOf(cluster, 'appmaster'),
-    clock: systemClock,
-    connectTimeoutMs: connectLimitMs,
-  });
+  const bus = await connectingNats(
+    connectBus({
+      servers,
+      credentials,
+      name,
+      inbox: inboxOf(cluster, 'appmaster'),
+      clock: systemClock,
+      connectTimeoutMs: connectLimitMs,
+    }),
+  );
   try {
     const command = { framework, why: 'Flink ended its cluster' };
     await bus.append(subjectsOf(cluster).admin('teardown'), encodeJson(command));
