@@ -80,6 +80,7 @@ export function writeEffective(
     // Flink's own default is one subtree for all clusters of a ZooKeeper.
     unlessSet('high-availability.cluster-id', `/${plan.cluster}`);
   }
+  if (plan.flinkHa) unlessSet('high-availability.zookeeper.quorum', addresses.zookeeper);
   for (const [key, port] of addresses.ports) settings.set(key, port);
   const confDir = join(plan.stateDir, 'conf');
   const jobManagerConfDir = join(plan.stateDir, 'jobmanager-conf');

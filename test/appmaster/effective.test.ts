@@ -157,6 +157,15 @@ test("appmaster: with Flink's high availability each cluster has a subtree of it
   assert.equal(prepare(['-Ddrey.cluster=blue']).write('h').settings.has(key), false);
 });
 
+test("appmaster: Flink's high availability uses the cluster's ZooKeeper unless told another", () => {
+  const key = 'high-availability.zookeeper.quorum';
+  const ha = ['-Dhigh-availability.type=zookeeper'];
+  const own = prepare(ha).write('h').settings;
+  assert.equal(own.get(key), own.get('drey.zookeeper.quorum'));
+  assert.equal(prepare([...ha, `-D${key}=z:1`]).write('h').settings.get(key), 'z:1');
+  assert.equal(prepare([]).write('h').settings.has(key), false);
+});
+
 test('effective: the JobManager is told no secret of others, and none under a key that Flink shows', () => {
   const made = jobManagerSettings(
     new Map([
