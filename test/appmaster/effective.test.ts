@@ -162,7 +162,8 @@ test("appmaster: Flink's high availability uses the cluster's ZooKeeper unless t
   const ha = ['-Dhigh-availability.type=zookeeper'];
   const own = prepare(ha).write('h').settings;
   assert.equal(own.get(key), own.get('drey.zookeeper.quorum'));
-  assert.equal(prepare([...ha, `-D${key}=z:1`]).write('h').settings.get(key), 'z:1');
+  const given = prepare([...ha, `-D${key}=z:1`, '-Ddrey.cluster=blue']).write('h').settings;
+  assert.equal(given.get(key), 'z:1');
   assert.equal(prepare([]).write('h').settings.has(key), false);
 });
 
