@@ -183,7 +183,7 @@ export const reconcileRecord = z.looseObject({
 });
 export type ReconcileRecord = z.infer<typeof reconcileRecord>;
 
-/** A command of the admin stream that was applied; the name of the node is `<stream created>-<sequence>`. */
+/** A command of the admin stream that was applied; the name of the node is `<stream created>-<sequence>-<stored at>`. */
 export const commandRecord = z.looseObject({
   ...record,
   command: z.string(),

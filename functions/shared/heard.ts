@@ -84,7 +84,7 @@ export type HeardDemand = { readonly kind: 'demand' } & (
 /** A command of an administrator; `body` is not checked yet, so that a bad one can be answered. */
 export interface HeardCommand {
   readonly kind: 'command';
-  /** `<stream created>-<sequence>`: names the command for ever. */
+  /** `<stream created>-<sequence>-<stored at>`: names the command for ever. */
   readonly id: string;
   readonly name: string;
   readonly body: string;

@@ -11,9 +11,12 @@ export interface BusMessage {
 
 /** A message of a stream, kept by the server until `ack`. */
 export interface StreamMessage extends BusMessage {
-  /** The stream's creation time (RFC 3339): with `sequence` it names the message for ever. */
+  /** The stream's creation time (RFC 3339): with `sequence` and `storedAt` it names the message for ever. */
   readonly streamCreated: string;
+  /** Given out again by a server that died before it had flushed the message to disk. */
   readonly sequence: number;
+  /** When the server stored it, ns since 1970 as digits; the same on each delivery. */
+  readonly storedAt: string;
   /** 1 on the first delivery. */
   readonly deliveries: number;
   ack(): void;

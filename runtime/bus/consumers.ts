@@ -73,6 +73,7 @@ interface Receipt {
   readonly subject: string;
   readonly sequence: number;
   readonly deliveries: number;
+  readonly storedAt: string;
 }
 
 /** `$JS.ACK.[<domain>.<account>.]<stream>.<consumer>.<deliveries>.<sequence>.<n>.<time>.<pending>[.<random>]` */
@@ -82,10 +83,12 @@ function receiptOf(message: WireMessage): Receipt {
   const at = tokens.length >= 11 ? 6 : 4;
   const deliveries = Number(tokens[at]);
   const sequence = Number(tokens[at + 1]);
-  if (tokens[1] !== 'ACK' || !Number.isInteger(deliveries) || !Number.isInteger(sequence)) {
+  const storedAt = tokens[at + 3] ?? '';
+  const isWhole = Number.isInteger(deliveries) && Number.isInteger(sequence);
+  if (tokens[1] !== 'ACK' || !isWhole || !/^\d+$/.test(storedAt)) {
     throw new BadMessageError(`"${subject}" is not where a stream's message is acknowledged`);
   }
-  return { subject, sequence, deliveries };
+  return { subject, sequence, deliveries, storedAt };
 }
 
 const acknowledged = new TextEncoder().encode('+ACK');
@@ -97,6 +100,7 @@ function streamMessage(wire: Wire, message: WireMessage, created: string): Strea
     streamCreated: created,
     sequence: receipt.sequence,
     deliveries: receipt.deliveries,
+    storedAt: receipt.storedAt,
     // An acknowledgement that is dropped or lost means redelivery: whoever handles it knows it again.
     ack: () => {
       wire.publish(receipt.subject, acknowledged);

@@ -102,8 +102,10 @@ class Runner<State, Event, Effect> implements Running {
     if (hears.transport === 'stream') {
       const how = { maxPending: 1, ackWaitMs: commandWaitMs };
       return bus.consume(hears.stream, hears.durable, how, (message) => {
-        // A name for ever: the stream's time of birth without what a path may not hold.
-        const id = `${message.streamCreated.replace(/[^A-Za-z0-9]/g, '')}-${message.sequence}`;
+        // A name for ever: the stream's time of birth without what a path may not hold. The number
+        // alone may come again, from a server that died before it had flushed.
+        const created = message.streamCreated.replace(/[^A-Za-z0-9]/g, '');
+        const id = `${created}-${message.sequence}-${message.storedAt}`;
         this.#take(message, 'stream', () => hears.parse({ ...message, id }), { stream: message });
       });
     }

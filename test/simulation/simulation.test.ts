@@ -12,7 +12,7 @@ import { variants } from './variants/variants.ts';
  * under one seeded clock, with faults. DREY_SEEDS says how many seeds; the full form takes 2000.
  */
 const full = process.env.DREY_FULL === '1';
-const seeds = Number(process.env.DREY_SEEDS ?? (full ? 2000 : 100));
+const seeds = Number(process.env.DREY_SEEDS ?? (full ? 2000 : 60));
 /** So many seeds reach every possible cell of the table. */
 const seedsForTable = 2000;
 const seedsPerVariant = 150;

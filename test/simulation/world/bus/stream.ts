@@ -4,6 +4,7 @@ import { type BusLink, type BusServer, matches, type Sent } from './server.ts';
 
 interface Kept {
   readonly sequence: number;
+  readonly storedAt: string;
   readonly subject: string;
   readonly data: Uint8Array;
   readonly headers: Headers;
@@ -59,7 +60,8 @@ export class Stream {
   store(sent: Sent): number {
     this.#last += 1;
     const { subject, data, headers } = sent;
-    this.#kept.set(this.#last, { sequence: this.#last, subject, data, headers });
+    const storedAt = String(Math.round(this.#server.world.time.now() * 1_000_000));
+    this.#kept.set(this.#last, { sequence: this.#last, storedAt, subject, data, headers });
     if (this.options.retention === 'limits') this.#kept.delete(this.#last - mostKept);
     for (const tail of this.#tails) {
       if (matches(tail.filter, subject)) tail.link.hand(() => tail.hand(sent));
