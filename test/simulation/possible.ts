@@ -45,8 +45,8 @@ const expected: Readonly<Record<Row, readonly Input[]>> = {
 const impossible: Readonly<Record<Row, readonly Input[]>> = {
   // These three start from records that were read.
   none: ['offered', 'due', 'recovered'],
-  // It has no deadline, and the one copy that hears of its refused ACCEPT takes it back once.
-  wanted: ['due', 'refused'],
+  // It has no deadline.
+  wanted: ['due'],
   // Offers are for those that wait. Only `launching`, `unreachable`, `stopping`, `ended` have deadlines.
   launching: ['offered'],
   starting: ['offered', 'due'],

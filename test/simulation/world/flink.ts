@@ -191,11 +191,11 @@ export class Flink {
     this.leader = manager;
     this.all.push(manager);
     for (const worker of this.#running) this.#register(worker, 300_000);
+    if (this.#over) this.end();
     manager.life.onDeath(() => {
       this.#world.time.after(this.#world.random.span(1000, 10_000), () => {
         if (this.leader !== manager || this.#heard) return;
         this.start();
-        if (this.#over) this.end();
       });
     });
   }
