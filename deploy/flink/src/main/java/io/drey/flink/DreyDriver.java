@@ -26,6 +26,8 @@ final class DreyDriver extends AbstractResourceManagerDriver<DreyWorker> {
   private static final Duration HOLDER_LOOK = Duration.ofSeconds(10);
   /** After a minute of refusals the driver gives up. */
   private static final int MAX_REFUSALS = 30;
+  /** How long Flink's resource manager waits at its start for the workers that live. */
+  private static final Duration RECOVER_WAIT = Duration.ofSeconds(10);
   /** How long the end of the cluster waits for drey to have heard of it. */
   private static final Duration DEREGISTER_TIMEOUT = Duration.ofSeconds(10);
 
@@ -47,13 +49,13 @@ final class DreyDriver extends AbstractResourceManagerDriver<DreyWorker> {
   }
 
   @Override
-  protected void initializeInternal() {
+  protected void initializeInternal() throws InterruptedException {
     main = new MainThread(getMainThreadExecutor(), getResourceEventHandler());
     demand.onLaunched(launched -> main.run(() -> onLaunched(launched)));
     demand.onEnded(ended -> main.run(() -> onEnded(ended)));
     demand.start();
     log.info("Driver session {} takes over Flink's side.", session);
-    recover(Duration.ZERO);
+    recoverFirst();
   }
 
   @Override
@@ -101,9 +103,26 @@ final class DreyDriver extends AbstractResourceManagerDriver<DreyWorker> {
     demand.close();
   }
 
+  /**
+   * Flink rejects a TaskManager that registers before its worker is known, and that TaskManager ends:
+   * after a change of leader they come within 100 ms. So nobody is let in before drey has answered.
+   */
+  private void recoverFirst() throws InterruptedException {
+    Messages.Answer answer = demand.askAndWait("recover", recoverMessage(), RECOVER_WAIT);
+    if (answer == null) {
+      log.warn("drey has not told within {} s which workers live; asking on.", RECOVER_WAIT.toSeconds());
+      recover(Duration.ZERO);
+    } else {
+      take(answer, this::onRecovered);
+    }
+  }
+
   private void recover(Duration delay) {
-    byte[] message = Messages.recover(session, EnvironmentInformation.getVersion());
-    answered(demand.ask("recover", message, delay), this::onRecovered);
+    answered(demand.ask("recover", recoverMessage(), delay), this::onRecovered);
+  }
+
+  private byte[] recoverMessage() {
+    return Messages.recover(session, EnvironmentInformation.getVersion());
   }
 
   private void onRecovered(Messages.Answer answer) {
