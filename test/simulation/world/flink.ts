@@ -8,6 +8,8 @@ import { Life, type World } from './life.ts';
 const registrationTimeoutMs = 60_000;
 /** A TaskManager that is refused comes again after so long. */
 const refusedPauseMs = 10_000;
+/** `resourcemanager.start-worker.retry-interval`. */
+const refusedRequestPauseMs = 3000;
 const heartbeatTimeoutMs = 50_000;
 
 interface Worker {
@@ -26,6 +28,7 @@ export class JobManager implements FlinkSide {
   #pending = 0;
   #target: number;
   #ready = false;
+  #pauses = false;
 
   constructor(
     world: World,
@@ -77,7 +80,13 @@ export class JobManager implements FlinkSide {
 
   refused(_n: number): void {
     this.#pending -= 1;
-    this.life.clock.after(3000, () => this.#declare());
+    if (this.#pauses) return;
+    // One pause for all: each with one of its own would ask ever more often.
+    this.#pauses = true;
+    this.life.clock.after(refusedRequestPauseMs, () => {
+      this.#pauses = false;
+      this.#declare();
+    });
   }
 
   terminated(worker: string): void {
@@ -97,7 +106,7 @@ export class JobManager implements FlinkSide {
   #declare(): void {
     if (!this.#ready || !this.life.alive) return;
     let missing = this.#target - this.#pending - this.workers.size;
-    for (; missing > 0; missing -= 1) {
+    for (; missing > 0 && !this.#pauses; missing -= 1) {
       this.#pending += 1;
       this.driver.request();
     }
