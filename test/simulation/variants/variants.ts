@@ -64,7 +64,7 @@ export const variants: Readonly<Record<string, Variant>> = {
   },
   'unknown tasks left alone': {
     tampering: { define: without('updates', 'kill') },
-    profile: under('mesos doubt', 'bus loss', 'demand', 'framework removed'),
+    profile: under('store restored', 'mesos doubt', 'demand'),
   },
   'calls not fenced by epoch': {
     tampering: { bus: (bus, name) => (name === 'gateway' ? unfenced(bus) : bus) },
