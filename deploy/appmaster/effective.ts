@@ -10,7 +10,7 @@ import {
 import { join } from 'node:path';
 import { Configuration, type Setting } from '#runtime/config/configuration.ts';
 import { joinList } from '#runtime/config/values.ts';
-import { jobManagerSettings } from './jobmanager-settings.ts';
+import { driverKeys, jobManagerSettings } from './jobmanager-settings.ts';
 import { anyAddress, isLoopback } from './network.ts';
 import type { Plan } from './plan.ts';
 
@@ -85,7 +85,8 @@ export function writeEffective(
   const confDir = join(plan.stateDir, 'conf');
   const jobManagerConfDir = join(plan.stateDir, 'jobmanager-conf');
   writeConfDir(confDir, plan.confDir, settings);
-  writeConfDir(jobManagerConfDir, plan.confDir, jobManagerSettings(settings));
+  const known = withEnvironment(settings, configuration, driverKeys);
+  writeConfDir(jobManagerConfDir, plan.confDir, jobManagerSettings(known));
   return {
     settings,
     configuration: asConfiguration(settings),
@@ -93,6 +94,16 @@ export function writeEffective(
     jobManagerConfDir,
     ...restUrls(settings),
   };
+}
+
+/** The settings, and these keys from the environment where it alone says them. */
+function withEnvironment(
+  settings: Settings,
+  configuration: Configuration,
+  keys: readonly string[],
+): Settings {
+  const told = keys.map((key) => configuration.setting(key)).filter((one) => one !== undefined);
+  return new Map([...told.map(({ key, value }) => [key, value] as const), ...settings]);
 }
 
 function restUrls(settings: Settings): Pick<Effective, 'restUrl' | 'localRestUrl'> {

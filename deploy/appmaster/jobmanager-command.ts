@@ -87,14 +87,16 @@ export function splitFlags(text: string): readonly string[] {
   );
 }
 
+/** As it was given, without keys of drey: they hold secrets of others, and user code reads all of it. */
 function environmentOf(
   plan: Plan,
   configuration: Configuration,
   confDir: string,
 ): NodeJS.ProcessEnv {
   const plugins = process.env.FLINK_PLUGINS_DIR || join(plan.flinkHome, 'plugins');
+  const given = Object.entries(process.env).filter(([name]) => !name.startsWith('DREY_'));
   return {
-    ...process.env,
+    ...Object.fromEntries(given),
     MALLOC_ARENA_MAX: process.env.MALLOC_ARENA_MAX ?? '2',
     FLINK_HOME: plan.flinkHome,
     FLINK_CONF_DIR: confDir,

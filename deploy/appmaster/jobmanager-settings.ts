@@ -9,8 +9,19 @@ const ofOthers = [
   // The driver sizes workers by two keys of theirs.
   /^mesos\.(?!resourcemanager\.tasks\.(cpus|gpus)$)/,
 ];
-const identity = /^drey\.nats\.(user|password|token|credentials|nkey)$/;
+const identities = ['user', 'password', 'token', 'credentials', 'nkey'];
+const identity = new Set(identities.map((name) => `drey.nats.${name}`));
 const driverPrefix = 'drey.nats.driver.';
+
+/** Keys of the driver that may stand in the environment, which it does not read (`DreyOptions.java`). */
+export const driverKeys: readonly string[] = [
+  ...identity,
+  ...identities.map((name) => `${driverPrefix}${name}`),
+  'drey.nats.tls.ca',
+  'drey.nats.tls.certificate',
+  'drey.nats.tls.key',
+  'drey.driver.surplus-hold',
+];
 
 /**
  * What the JobManager reads: nothing that only other processes need, and no secret under a key that Flink does
@@ -20,7 +31,7 @@ export function jobManagerSettings(settings: Settings): Settings {
   const kept = new Map([...settings].filter(([key]) => !ofOthers.some((one) => one.test(key))));
   const own = [...kept].filter(([key]) => key.startsWith(driverPrefix));
   if (own.length > 0) {
-    for (const key of kept.keys()) if (identity.test(key)) kept.delete(key);
+    for (const key of kept.keys()) if (identity.has(key)) kept.delete(key);
   }
   for (const [key, value] of own) {
     kept.delete(key);

@@ -30,7 +30,11 @@ rest:
 pipeline.classpaths: ["file:///a;b", "file:///c"]
 `;
 
-function prepare(options: readonly string[], more = '') {
+function prepare(
+  options: readonly string[],
+  more = '',
+  environment: Readonly<Record<string, string>> = {},
+) {
   const confDir = mkdtempSync(join(scratch, 'conf-'));
   writeFileSync(join(confDir, 'config.yaml'), stock + more);
   const stateDir = mkdtempSync(join(scratch, 'state-'));
@@ -38,7 +42,7 @@ function prepare(options: readonly string[], more = '') {
   const configuration = readConfiguration({
     confDir,
     arguments: ['-Dmesos.master=m:5050', `-Ddrey.state.dir=${stateDir}`, ...options],
-    environment: {},
+    environment,
   });
   const plan: Plan = planOf(configuration, { environment: {}, flinkHome: '/flink', confDir });
   const write = (advertised: string, ports: ReadonlyMap<string, string> = new Map()) =>
@@ -193,6 +197,28 @@ test('effective: the JobManager is told no secret of others, and none under a ke
     ['drey.nats.driver.nkey', '/keys/driver.nkey'],
   ]);
   assert.deepEqual([...jobManagerSettings(own)], [['drey.nats.nkey', '/keys/driver.nkey']]);
+});
+
+test("appmaster: the JobManager is told what the environment alone says of the driver's way to NATS", () => {
+  const { write } = prepare(['-Ddrey.nats.user=of-all', '-Ddrey.nats.tls.key=/given.pem'], '', {
+    DREY_NATS_PASSWORD: 'of all',
+    DREY_NATS_DRIVER_NKEY: '/keys/driver.nkey',
+    DREY_NATS_TLS_CA: '/ca.pem',
+    DREY_NATS_TLS_KEY: '/passed-over.pem',
+    DREY_DRIVER_SURPLUS_HOLD: '30 s',
+    DREY_NATS_GATEWAY_TOKEN: 'canary',
+    DREY_ZOOKEEPER_AUTH: 'canary',
+  });
+  const { jobManagerConfDir } = write('h');
+  const told = readConfiguration({ confDir: jobManagerConfDir, arguments: [], environment: {} });
+  const drey = told.entries().filter(({ key }) => /^drey\.(nats|driver|zookeeper\.auth)/.test(key));
+  assert.deepEqual(Object.fromEntries(drey.map(({ key, value }) => [key, value])), {
+    'drey.driver.surplus-hold': '30 s',
+    'drey.nats.nkey': '/keys/driver.nkey',
+    'drey.nats.servers': 'nats://127.0.0.1:1',
+    'drey.nats.tls.ca': '/ca.pem',
+    'drey.nats.tls.key': '/given.pem',
+  });
 });
 
 test('appmaster: NATS servers may be a list in YAML', () => {

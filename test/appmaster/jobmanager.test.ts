@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { writeEffective } from '#deploy/appmaster/effective.ts';
 import { JobManager } from '#deploy/appmaster/jobmanager.ts';
+import { jobManagerCommand } from '#deploy/appmaster/jobmanager-command.ts';
 import { planOf } from '#deploy/appmaster/plan.ts';
 import { choosePorts } from '#deploy/appmaster/ports.ts';
 import { Stack } from '#deploy/appmaster/stack.ts';
@@ -73,7 +74,9 @@ async function prepare(options: readonly string[]) {
   const count = (words: RegExp): number => said.filter((line) => words.test(line)).length;
   const soon = (what: string, condition: () => boolean): Promise<unknown> =>
     until(condition, { what, deadlineMs: 30_000 });
-  return { jobManager, stack, plan, said, ends, count, soon };
+  const command = () =>
+    jobManagerCommand({ plan, configuration, effective, java: { path: java, version: 17 } });
+  return { jobManager, command, stack, plan, said, ends, count, soon };
 }
 
 test('appmaster: a JobManager that others reach by another address and port is seen ready, and started again', async () => {
@@ -130,5 +133,27 @@ test('appmaster: a JobManager that is still being stopped is not started beside 
     assert.deepEqual(order, ['started', 'ready', 'stopped', 'started', 'ready']);
   } finally {
     await stack.stop();
+  }
+});
+
+test("appmaster: user code finds none of drey's settings in the JobManager's environment, and all else", async () => {
+  const { command } = await prepare([
+    '-Drest.port=0',
+    '-Dcontainerized.master.env.DREY_JOB=of the job',
+  ]);
+  const given = {
+    DREY_ZOOKEEPER_AUTH: 'drey:canary',
+    DREY_NATS_GATEWAY_PASSWORD: 'canary',
+    HADOOP_CONF_DIR: '/hadoop',
+  };
+  Object.assign(process.env, given);
+  try {
+    const { env } = command();
+    const named = Object.keys(env).filter((name) => name.startsWith('DREY_'));
+    assert.deepEqual(named, ['DREY_JOB']);
+    assert.equal(env.HADOOP_CONF_DIR, '/hadoop');
+    assert.equal(env.PATH, process.env.PATH);
+  } finally {
+    for (const name of Object.keys(given)) delete process.env[name];
   }
 });
