@@ -54,9 +54,10 @@ export function killGroup(child: ChildProcess): void {
   }
 }
 
-/** The last lines of a file, without empty ones. */
+/** The last lines of a file, without empty ones; none where it cannot be opened (it was moved or removed). */
 export function lastLinesOf(file: string, count: number): readonly string[] {
-  const descriptor = openSync(file, 'r');
+  const descriptor = opened(file);
+  if (descriptor === undefined) return [];
   try {
     const { size } = fstatSync(descriptor);
     const bytes = Buffer.alloc(Math.min(size, 8192));
@@ -65,5 +66,13 @@ export function lastLinesOf(file: string, count: number): readonly string[] {
     return lines.filter((line) => line.trim() !== '').slice(-count);
   } finally {
     closeSync(descriptor);
+  }
+}
+
+function opened(file: string): number | undefined {
+  try {
+    return openSync(file, 'r');
+  } catch {
+    return undefined;
   }
 }

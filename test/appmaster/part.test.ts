@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -46,6 +46,16 @@ test('appmaster: what a part leaves running in its group goes with it, and its e
   assert.deepEqual(ends[0]?.lastLines, [lines[0], 'last words']);
   assert.equal(readFileSync(log, 'utf8'), `${lines[0]}\nlast words\n`);
   await until(() => !isAlive(Number(lines[0])), { deadlineMs: 10_000, what: 'the child is gone' });
+});
+
+test('appmaster: the end of a part is seen though its log was moved away', async () => {
+  const { part, lines, ends, log } = start('echo here; exec sleep 1000');
+  await until(() => lines.length > 0, { deadlineMs: 10_000, what: 'it runs' });
+  renameSync(log, `${log}.old`);
+  process.kill(part.pid ?? 0, 'SIGKILL');
+  await until(() => ends.length === 1, { deadlineMs: 10_000, what: 'the end is seen' });
+  assert.equal(ends[0]?.how, 'was ended by SIGKILL');
+  assert.deepEqual(ends[0]?.lastLines, []);
 });
 
 test('appmaster: the end of a part is seen though a process of another group holds its output', async () => {
