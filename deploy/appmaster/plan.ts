@@ -175,8 +175,10 @@ function refuseSandbox(environment: Place['environment'], stateDir: string): voi
 
 /** The effective configuration is written anew at each start; what lay there is gone. */
 function refuseOwnConf(confDir: string, stateDir: string): void {
-  const written = join(stateDir, 'conf');
-  if (!isWithin(confDir, written)) return;
+  const written = ['conf', 'jobmanager-conf']
+    .map((name) => join(stateDir, name))
+    .find((path) => isWithin(confDir, path));
+  if (written === undefined) return;
   throw new ConfigurationError(
     'FLINK_CONF_DIR',
     `${written} is emptied and written by the appmaster; name another directory, or another drey.state.dir`,

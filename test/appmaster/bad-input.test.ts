@@ -163,6 +163,12 @@ const table: readonly BadInput[] = [
     says: /FLINK_CONF_DIR: \S+\/kept\/conf is emptied and written .*; name another/,
   },
   {
+    title: "a conf directory that is the JobManager's",
+    options: ['-Dmesos.master=m:5050', `-Ddrey.state.dir=${join(scratch, 'kept')}`],
+    environment: { FLINK_CONF_DIR: keptConf('jobmanager-conf') },
+    says: /FLINK_CONF_DIR: \S+\/kept\/jobmanager-conf is emptied and written .*; name another/,
+  },
+  {
     title: 'a nats-server that does not run',
     options: ['-Dmesos.master=m:5050', '-Drest.port=0', '-Djobmanager.rpc.port=0'],
     environment: { DREY_NATS_SERVER: '/nowhere' },
@@ -286,8 +292,8 @@ function start(
 }
 
 /** An operator's configuration where the appmaster would write its own. */
-function keptConf(): string {
-  const conf = join(scratch, 'kept', 'conf');
+function keptConf(name = 'conf'): string {
+  const conf = join(scratch, 'kept', name);
   mkdirSync(conf, { recursive: true });
   const file = join(conf, 'config.yaml');
   if (!existsSync(file)) writeFileSync(file, 'parallelism.default: 1\n');
