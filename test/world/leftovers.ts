@@ -6,7 +6,10 @@ export interface Leftover {
   readonly command: string;
 }
 
-/** Processes that work in the folder or name it on their command line, this one and its parents apart. */
+/**
+ * Processes that work in the folder, name it on their command line, or keep their state there (functions know it
+ * from their environment alone), this one and its parent apart.
+ */
 export function leftoversOf(dir: string): readonly Leftover[] {
   const found: Leftover[] = [];
   for (const name of readdirSync('/proc').filter((entry) => /^\d+$/.test(entry))) {
@@ -15,7 +18,9 @@ export function leftoversOf(dir: string): readonly Leftover[] {
     try {
       const command = readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
       const cwd = readlinkSync(`/proc/${pid}/cwd`);
-      if (command !== '' && (cwd.startsWith(dir) || command.includes(dir))) {
+      const environment = readFileSync(`/proc/${pid}/environ`, 'utf8');
+      const keepsState = `\0${environment}`.includes(`\0DREY_STATE_DIR=${dir}`);
+      if (command !== '' && (cwd.startsWith(dir) || command.includes(dir) || keepsState)) {
         found.push({ pid, command });
       }
     } catch (error) {
