@@ -145,8 +145,9 @@ export class RunningMaster {
         case 'answer':
           break;
         case 'event':
-          this.#streams.get(output.streamId)?.event(output.event);
+          // Written down first: what a scheduler does upon it must not bear an earlier time.
           this.#transcript?.event(output.streamId, output.event);
+          this.#streams.get(output.streamId)?.event(output.event);
           break;
         case 'close': {
           const stream = this.#streams.get(output.streamId);
