@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Role, roles } from '#proto/access.ts';
@@ -12,22 +12,31 @@ function main(words: string[]): void {
   const options = { cluster: { type: 'string' }, to: { type: 'string' } } as const;
   const { cluster, to } = parseArgs({ args: words, options, strict: true }).values;
   if (cluster === undefined || to === undefined) throw new RangeError(`usage: ${usage}`);
-  mkdirSync(to, { recursive: true, mode: 0o700 });
-  const keys = roles.map((role) => [role, publicKeyIn(join(to, `${role}.nkey`))] as const);
+  // nats-server, another user, reads the configuration here; the seeds are for their own user.
+  mkdirSync(to, { recursive: true, mode: 0o755 });
+  const seedOf = (role: string): string => join(to, `${cluster}.${role}.nkey`);
+  const keys = roles.map((role) => [role, publicKeyIn(seedOf(role))] as const);
   const file = join(to, `drey-${cluster}.conf`);
-  writeFileSync(file, accountOf(cluster, Object.fromEntries(keys) as Record<Role, string>));
+  writeWhole(file, accountOf(cluster, Object.fromEntries(keys) as Record<Role, string>), 0o644);
   process.stdout.write(
     `${file}: include it in the accounts block of nats-server\n` +
-      `${to}/<role>.nkey: the seeds, secret; give each process its own as drey.nats.<process>.nkey\n`,
+      `${seedOf('<role>')}: the seeds, secret; give each process its own as drey.nats.<process>.nkey\n`,
   );
 }
 
 /** Keys that are there are kept: after an upgrade only the rights are written anew. */
 function publicKeyIn(file: string): string {
   if (!existsSync(file)) {
-    writeFileSync(file, `${newUserKey().seed}\n`, { mode: 0o600 });
+    writeWhole(file, `${newUserKey().seed}\n`, 0o600);
   }
   return userKeyOf(readFileSync(file, 'utf8').trim()).publicKey;
+}
+
+/** A write that is cut short leaves what was there. */
+function writeWhole(file: string, text: string, mode: number): void {
+  const unfinished = `${file}.${process.pid}`;
+  writeFileSync(unfinished, text, { mode });
+  renameSync(unfinished, file);
 }
 
 try {

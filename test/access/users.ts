@@ -9,7 +9,8 @@ import { connectBus } from '#runtime/bus/nats.ts';
 import { systemClock } from '#runtime/clock.ts';
 import { type NatsServer, type NatsVersion, startNats } from '#test/world/nats.ts';
 
-const generator = join(import.meta.dirname, '../../deploy/nats/access');
+/** Writes the keys of a cluster. */
+export const generator = join(import.meta.dirname, '../../deploy/nats/access');
 
 /** A nats-server with the users of one cluster, as `deploy/nats/access` writes them. */
 export interface GuardedNats {
@@ -36,7 +37,7 @@ export async function startGuardedNats(
   execFileSync(generator, ['--cluster', cluster, '--to', keys], { stdio: 'pipe' });
   const configuration = `accounts {\n  include "access/drey-${cluster}.conf"\n}\n${more}`;
   const server = await startNats({ dir, version, configuration });
-  const keyOf = (role: Role): string => join(keys, `${role}.nkey`);
+  const keyOf = (role: Role): string => join(keys, `${cluster}.${role}.nkey`);
   return {
     server,
     keyOf,
