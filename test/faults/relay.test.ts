@@ -9,6 +9,8 @@ import { until } from '#test/world/until.ts';
 async function echo(t: TestContext): Promise<{
   readonly relay: Relay;
   readonly open: () => Promise<Socket>;
+  /** Sends over another relay that nothing hinders, and resolves when the answer has come. */
+  readonly beside: (text: string) => Promise<void>;
   readonly served: () => string;
   readonly heard: () => string;
 }> {
@@ -23,9 +25,10 @@ async function echo(t: TestContext): Promise<{
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  const relay = await startRelay(`127.0.0.1:${(server.address() as AddressInfo).port}`);
+  const target = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const [relay, other] = await Promise.all([startRelay(target), startRelay(target)]);
   t.after(async () => {
-    await relay.close();
+    await Promise.all([relay.close(), other.close()]);
     server.close();
   });
   return {
@@ -41,29 +44,37 @@ async function echo(t: TestContext): Promise<{
       await once(socket, 'connect');
       return socket;
     },
+    beside: async (text) => {
+      const socket = connect(Number(other.address.split(':')[1]), '127.0.0.1');
+      socket.write(text);
+      await once(socket, 'data');
+      socket.destroy();
+    },
   };
 }
 
 const soon = { deadlineMs: 30_000, what: 'the bytes are there' };
 
 test('faults: a half-open connection keeps its bytes, and brings them later', async (t) => {
-  const { relay, open, served, heard } = await echo(t);
+  const { relay, open, beside, served, heard } = await echo(t);
   const socket = await open();
   relay.hold();
   socket.write('held');
   const later = await open();
   assert.equal(later.destroyed, false, 'a new connection is taken');
-  assert.equal(served(), '');
+  await beside('later');
+  assert.equal(served(), 'later');
   relay.release();
   await until(() => heard() === 'held', soon);
 });
 
 test('faults: held answers mean that the server has heard', async (t) => {
-  const { relay, open, served, heard } = await echo(t);
+  const { relay, open, beside, served, heard } = await echo(t);
   const socket = await open();
   relay.holdAnswers();
   socket.write('asked');
   await until(() => served() === 'asked', soon);
+  await beside('later');
   assert.equal(heard(), '');
   relay.release();
   await until(() => heard() === 'asked', soon);
@@ -99,7 +110,7 @@ test('faults: a slow connection keeps the order of its bytes, also when it is qu
 });
 
 test('faults: refused connections break, and new ones with them', async (t) => {
-  const { relay, open } = await echo(t);
+  const { relay, open, heard } = await echo(t);
   const socket = await open();
   const broken = once(socket, 'close');
   relay.refuse();
@@ -108,5 +119,6 @@ test('faults: refused connections break, and new ones with them', async (t) => {
   await until(() => second.destroyed, soon);
   relay.release();
   const third = await open();
-  assert.equal(third.destroyed, false);
+  third.write('again');
+  await until(() => heard() === 'again', soon);
 });

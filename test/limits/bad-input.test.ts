@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { isDeepStrictEqual } from 'node:util';
 import { encodeEvent } from '#proto/mesos/codec.ts';
+import type { SetAsideMessage } from '#proto/messages.ts';
 import { header } from '#proto/subjects.ts';
 import { NoResponderError } from '#runtime/errors.ts';
+import { until } from '#test/world/until.ts';
 import { ground, LimitsCluster } from './limits-world.ts';
 
 /** What no function can make sense of: told to whoever sent it, and nothing else happens. */
@@ -63,6 +66,11 @@ test('limits: hints that cannot be read are passed over', async (t) => {
   const c = await LimitsCluster.start(at(), t);
   for (const name of ['offers', 'failures', 'reconcile', 'demand']) await c.run(name);
   const before = await c.records();
+  const aside = { offers: 0, failures: 0, reconcile: 0, demand: 0 };
+  c.bus.subscribe(c.subjects.setAside('*'), undefined, ({ data }) => {
+    const told: SetAsideMessage = JSON.parse(new TextDecoder().decode(data));
+    aside[told.function as keyof typeof aside] += 1 + told.more;
+  });
   const bodies = ['', 'no JSON', '{"v":2}', '\0'.repeat(mebibyte + 1)];
   for (const subject of [
     c.subjects.tick,
@@ -73,6 +81,12 @@ test('limits: hints that cannot be read are passed over', async (t) => {
   ]) {
     for (const body of bodies) c.bus.publish(subject, new TextEncoder().encode(body), epoch);
   }
+  // Each hears its subjects with each body: `reconcile` the tick alone, the others three.
+  const all = { offers: 12, failures: 12, reconcile: 4, demand: 12 };
+  await until(() => isDeepStrictEqual(aside, all), {
+    deadlineMs: 60_000,
+    what: 'each function has set aside what it heard',
+  });
   assert.match(await c.ask(c.subjects.demand('recover'), recover), /"ok"/);
   const driver = c.paths.driver;
   assert.deepEqual(
