@@ -41,6 +41,7 @@ interface Held {
 /** A machine that is busy with other work takes its time; nothing is decided by this limit. */
 const restMs = 300_000;
 const upMs = 180_000;
+const wishAgainMs = 20_000;
 
 /** One run: a load that goes up and down under faults, then calm, rest, and the laws. */
 export async function runFaults(options: RunOptions): Promise<Result> {
@@ -81,7 +82,7 @@ async function strikeAndCheck(stage: Stage, options: RunOptions): Promise<Result
     what: 'drey takes the last command',
     everyMs: 500,
   });
-  await rest(stage, target);
+  const again = await rest(stage, target);
   const restSeconds = (performance.now() - calmAt) / 1000;
   const clients = [...stage.gateways, ...stage.functions];
   const evidence = await collect(stage, target);
@@ -94,7 +95,7 @@ async function strikeAndCheck(stage: Stage, options: RunOptions): Promise<Result
     held,
     restSeconds,
     verdicts: [...check(evidence, laws), ...check(ended, lawsOfTheEnd)],
-    figures: figuresOf(evidence),
+    figures: { ...figuresOf(evidence), 'last command sent again': again },
   };
 }
 
@@ -137,17 +138,29 @@ async function undergo(
   };
 }
 
-async function rest(stage: Stage, target: number): Promise<void> {
+/**
+ * Waits for rest. The last command is sent again now and then: a process that was frozen may have
+ * applied an older one after it. Resolves to how often.
+ */
+async function rest(stage: Stage, target: number): Promise<number> {
   let last: string | undefined;
+  let again = 0;
+  let wishedAt = performance.now();
   await until(
     async () => {
       last = await unrest(stage, target);
-      return last === undefined;
+      if (last === undefined) return true;
+      if (performance.now() - wishedAt < wishAgainMs) return false;
+      wishedAt = performance.now();
+      again += 1;
+      await scale(stage, target);
+      return false;
     },
     { deadlineMs: restMs, what: 'drey comes to rest', everyMs: 500 },
   ).catch((error: unknown) => {
     throw new Error(`the fleet does not converge: ${last ?? String(error)}`, { cause: error });
   });
+  return again;
 }
 
 /** Ends the cluster by command; every process of drey that has a reason to ends by itself. */
