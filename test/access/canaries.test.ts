@@ -108,13 +108,20 @@ async function startAppmaster(
   return { part, state, rest: `http://127.0.0.1:${port}` };
 }
 
-/** Every file below a folder. */
+/** Every file below a folder in use: one that is removed meanwhile holds nothing any more. */
 async function textsBelow(folder: string): Promise<ReadonlyMap<string, string>> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile());
   const paths = files.map(({ parentPath, name }) => join(parentPath, name));
-  const texts = paths.map(async (path) => [path, await readFile(path, 'latin1')] as const);
-  return new Map(await Promise.all(texts));
+  const texts = paths.map(async (path) => {
+    try {
+      return [[path, await readFile(path, 'latin1')] as const];
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      return [];
+    }
+  });
+  return new Map((await Promise.all(texts)).flat());
 }
 
 async function pages(urls: readonly string[]): Promise<ReadonlyMap<string, string>> {

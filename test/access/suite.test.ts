@@ -20,7 +20,7 @@ const cluster = 'guarded';
 const subjects = subjectsOf(cluster);
 const paths = recordPathsOf('/drey', cluster);
 const zookeeperAuth = 'drey:only-for-drey';
-const soon = (what: string) => ({ what, deadlineMs: 30_000 });
+const soon = (what: string) => ({ what, deadlineMs: 90_000 });
 
 /** One process of drey under its own user. */
 function startPart(
@@ -126,7 +126,9 @@ async function suite(version: NatsVersion): Promise<void> {
     const worker = await driveOneWorker(driver);
     const states = async () => JSON.stringify(await ask(reader, subjects.ask('workers'), {}));
     await until(async () => /"running"/.test(await states()), soon('the worker runs'));
-    assert.match(JSON.stringify(await ask(reader, subjects.ask('explain'), { worker })), /offers/);
+    const explained = async () =>
+      /offers/.test(JSON.stringify(await ask(reader, subjects.ask('explain'), { worker })));
+    await until(explained, soon('the placement is explained'));
     const nodes = await nodesBelow(world.zookeeper.servers, '/drey', zookeeperAuth);
     assert.ok(nodes.some(({ path }) => path === paths.worker(worker)));
     const open = nodes.filter(

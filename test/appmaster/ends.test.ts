@@ -169,11 +169,11 @@ test('appmaster: DELETE /cluster while every function is away longer than the dr
     assert.deepEqual(await mesos.frameworks(), []);
   }));
 
-/** Three quarters of a minute: the way out where the functions do not return. */
+/** A minute: the way out where the functions do not return. */
 function unendable(): Promise<void> {
   return inWorld(async (world) => {
     const mesos = await startMesos(world, { simulated: 1 });
-    const soon = { ...shared(world), 'drey.appmaster.end-timeout': '3 s' };
+    const soon = { ...shared(world), 'drey.appmaster.end-timeout': '20 s' };
     const first = await startAppmaster(world, 'unended', mesos.address, soon, registered);
     const { ended } = first.part;
     const { id } = await mesos.framework();
@@ -181,7 +181,7 @@ function unendable(): Promise<void> {
     await shutDown(first);
     assert.equal(await ended, 2);
     const last = (await first.part.log()).trim().split('\n').at(-1) ?? '';
-    assert.match(last, new RegExp(`after 3 s framework ${id} is still registered`));
+    assert.match(last, new RegExp(`after 20 s framework ${id} is still registered`));
     assert.match(
       last,
       /its teardown is stored on NATS and is done once .* start this command again$/,

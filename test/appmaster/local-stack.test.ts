@@ -21,11 +21,11 @@ function runFolder(): string {
   return folder;
 }
 
-/** A stand-in for a part of the stack: says that it is asked to end, and ends a second later. */
+/** A stand-in for a part of the stack: says that it is asked to end, and ends 5 s later. */
 async function startPart(folder: string, name: string) {
   const script = `process.on('SIGTERM', () => {
       console.log('asked');
-      setTimeout(() => process.exit(0), 1000);
+      setTimeout(() => process.exit(0), 5000);
     });
     setInterval(() => {}, 1000);
     console.log('up');`;
@@ -90,7 +90,7 @@ for (const [signal, code] of [
       down.kill(signal);
       assert.deepEqual(await exited, [code, null]);
       await until(() => parts.every(({ exitCode }) => exitCode === 0), {
-        deadlineMs: 10_000,
+        deadlineMs: 30_000,
         what: 'both parts have ended in order',
       });
     } finally {

@@ -44,6 +44,14 @@ async function stalled(t: TestContext, settings: Partial<ClusterSettings> = {}) 
   return { c, running, first, open };
 }
 
+/** Gives a hint to the connection; waits while that is full. */
+async function published(c: LimitsCluster, hint: Uint8Array): Promise<void> {
+  await until(() => c.bus.publish(c.subjects.changed('worker', 'x'), hint), {
+    deadlineMs: 60_000,
+    what: 'the connection takes more',
+  });
+}
+
 test('limits: a function that waits for the store delays no other one of the same process', async (t) => {
   const fixed = { demand: { mode: 'fixed', target: 0 } } as const;
   const { c, first, open } = await stalled(t, fixed);
@@ -60,7 +68,7 @@ test('limits: a mailbox that nobody empties holds so many events, and the functi
   const { c, running, first, open } = await stalled(t);
   const hint = new TextEncoder().encode('{"id":"x","state":"running","op":"x"}');
   const sent = mailboxEvents + 5000;
-  for (let n = 0; n < sent; n += 1) c.bus.publish(c.subjects.changed('worker', 'x'), hint);
+  for (let n = 0; n < sent; n += 1) await published(c, hint);
   await until(() => running.dropped() >= sent - mailboxEvents, {
     deadlineMs: 60_000,
     what: 'the rest is dropped',
@@ -77,12 +85,7 @@ test('limits: a mailbox that nobody empties holds so many bytes, whatever the si
   const sent = 2 * mailboxMebibytes;
   const state = 'x'.repeat(1_000_000);
   const hint = new TextEncoder().encode(JSON.stringify({ id: 'x', state, op: 'x' }));
-  for (let n = 0; n < sent; n += 1) {
-    await until(() => c.bus.publish(c.subjects.changed('worker', 'x'), hint), {
-      deadlineMs: 60_000,
-      what: 'the connection takes more',
-    });
-  }
+  for (let n = 0; n < sent; n += 1) await published(c, hint);
   const dropped = sent - Math.floor((mailboxMebibytes * 1024 * 1024) / hint.byteLength);
   await until(() => running.dropped() >= dropped, { deadlineMs: 60_000, what: 'it is dropped' });
   assert.equal(running.dropped(), dropped);

@@ -96,7 +96,7 @@ class RunningPart implements Part {
 
   async restart(): Promise<void> {
     if (this.#child !== undefined) throw new Error(`${this.name} runs already`);
-    const { name, file, args, cwd, env, ready, readyMs = 30_000 } = this.#options;
+    const { name, file, args, cwd, env, ready, readyMs = 90_000 } = this.#options;
     const log = openSync(this.logFile, 'a');
     this.#logStart = (await readFile(this.logFile)).length;
     const guarded = setpriv === undefined ? [file] : [setpriv, '--pdeathsig', 'KILL', '--', file];

@@ -33,7 +33,7 @@ const commands: StreamOptions = {
   maxBytes: 1_000_000,
   maxAgeMs: 3_600_000,
 };
-const oneByOne = { maxPending: 1, ackWaitMs: 1000 };
+const oneByOne = { maxPending: 1, ackWaitMs: 5000 };
 
 async function outcome<T>(
   world: BusWorld,
