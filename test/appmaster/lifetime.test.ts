@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { after, test } from 'node:test';
 import { endLeftovers, leftoversOf } from '#test/world/leftovers.ts';
 import { type Part, saysReady, startPart } from '#test/world/part.ts';
-import { freePort } from '#test/world/ports.ts';
+import { freePort, freePortsInARow } from '#test/world/ports.ts';
 import { until } from '#test/world/until.ts';
 
 const root = resolve(import.meta.dirname, '../..');
@@ -80,6 +80,8 @@ function pidsOf(log: string): ReadonlyMap<string, number> {
   return new Map([...found].map(([, name = '', pid]) => [name, Number(pid)]));
 }
 
+/** A master that never answers ends nothing while the test runs. */
+const patient = '-Ddrey.mesos.wait=10 min';
 const everything = ['ZooKeeper', 'nats-server', 'JobManager', 'gateway', 'functions'];
 
 test('appmaster: SIGTERM stops the JobManager first, then what it needs, and leaves nothing', async () => {
@@ -104,7 +106,7 @@ test('appmaster: what crashes is started again; a killed appmaster leaves nothin
     const pid = before.get(name) ?? 0;
     process.kill(pid, 'SIGKILL');
     await until(async () => pidsOf(await appmaster.log()).get(name) !== pid, {
-      deadlineMs: 20_000,
+      deadlineMs: 60_000,
       what: `${name} is started again`,
     });
   }
@@ -116,7 +118,7 @@ test('appmaster: what crashes is started again; a killed appmaster leaves nothin
   assert.ok(gateway.includes('--join'), 'a gateway that is started again begins no new cluster');
   await appmaster.kill('SIGKILL');
   await until(() => leftoversOf(join(scratch, String(started))).length === 0, {
-    deadlineMs: 10_000,
+    deadlineMs: 60_000,
     what: 'nothing of the appmaster runs',
   });
   await master.part.stop();
@@ -124,7 +126,7 @@ test('appmaster: what crashes is started again; a killed appmaster leaves nothin
 
 test('appmaster: a master that does not answer is told of, waited for, and named in the end', async () => {
   const nowhere = `127.0.0.1:${await freePort()}`;
-  const appmaster = await startAppmaster(nowhere, ['functions'], ['-Ddrey.mesos.wait=12 s']);
+  const appmaster = await startAppmaster(nowhere, ['functions'], ['-Ddrey.mesos.wait=30 s']);
   const ended = appmaster.ended;
   assert.equal(await ended, 1);
   const log = await appmaster.log();
@@ -138,11 +140,11 @@ test('appmaster: a master that does not answer is told of, waited for, and named
 
 test('appmaster: several processes of functions take the ports from the configured one on', async () => {
   const nowhere = `127.0.0.1:${await freePort()}`;
-  const port = await freePort();
+  const port = await freePortsInARow(2);
   const appmaster = await startAppmaster(
     nowhere,
     ['functions', 'functions-2'],
-    ['-Ddrey.functions.processes=2', `-Ddrey.functions.http.port=${port}`],
+    [patient, '-Ddrey.functions.processes=2', `-Ddrey.functions.http.port=${port}`],
   );
   const log = await appmaster.log();
   assert.match(log, new RegExp(`functions ready, health and metrics on port ${port}\n`));
@@ -152,7 +154,7 @@ test('appmaster: several processes of functions take the ports from the configur
 
 test('appmaster: two on one state directory are refused', async () => {
   const nowhere = `127.0.0.1:${await freePort()}`;
-  const appmaster = await startAppmaster(nowhere, ['functions']);
+  const appmaster = await startAppmaster(nowhere, ['functions'], [patient]);
   const state = join(scratch, String(started), 'state');
   await assert.rejects(startAppmaster(nowhere, [], [`-Ddrey.state.dir=${state}`]), (error) => {
     assert.match(String(error), /drey\.state\.dir: another appmaster uses .*; stop it or give/);

@@ -28,6 +28,18 @@ export async function freePort(): Promise<number> {
   return port;
 }
 
+/** The first of that many neighbouring ports of loopback that are free now. */
+export async function freePortsInARow(count: number): Promise<number> {
+  for (let tries = 0; tries < 1000; tries += 1) {
+    const first = randomInt(firstPort, lastPort + 2 - count);
+    const ports = Array.from({ length: count }, (_, n) => first + n);
+    const held = (await Promise.all(ports.map(listen))).filter((server) => server !== undefined);
+    await Promise.all(held.map((server) => new Promise((resolve) => server.close(resolve))));
+    if (held.length === count) return first;
+  }
+  throw new Error(`no ${count} free ports in a row on loopback`);
+}
+
 function listen(port: number): Promise<Server | undefined> {
   return new Promise((resolve) => {
     const server = createServer();
