@@ -21,6 +21,7 @@ import type { Heard } from '../shared/heard.ts';
 import { hearsChanged, hearsDemand, hearsTick } from '../shared/hears.ts';
 import { labelOf } from '../shared/label.ts';
 import { performer } from '../shared/perform.ts';
+import { inTurn } from '../shared/turn.ts';
 import { decide } from './decide.ts';
 import type { DemandState, FleetView } from './rules/draft.ts';
 import { leavers, workersAtOnce } from './rules/fixed.ts';
@@ -69,7 +70,7 @@ async function loadState(
     readRecord(store, paths.driver, driverRecord),
   ]);
   const ticked = events.some((event) => event.kind === 'tick');
-  const leaving = ticked ? inTurn(await store.list(paths.leaving), now) : [];
+  const leaving = ticked ? inTurn(await store.list(paths.leaving), toldAtOnce, now) : [];
   const driven = ticked && spec?.value.configured.demand.mode === 'driver';
   const waiting = driven ? (await store.list(paths.waiting)).slice(0, workersAtOnce) : [];
   const view = await viewOf(store, paths, spec?.value, events);
@@ -97,13 +98,6 @@ async function loadState(
     view,
     leaving,
   };
-}
-
-/** The next of those that leave, a second each: some that stay long must not hide the others. */
-function inTurn(ids: readonly string[], now: number): readonly string[] {
-  if (ids.length <= toldAtOnce) return ids;
-  const start = (Math.floor(now / 1000) * toldAtOnce) % ids.length;
-  return [...ids.slice(start), ...ids.slice(0, start)].slice(0, toldAtOnce);
 }
 
 async function viewOf(

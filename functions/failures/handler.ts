@@ -15,9 +15,10 @@ import type { Heard } from '../shared/heard.ts';
 import { hearsChanged, hearsLapsed, hearsTick } from '../shared/hears.ts';
 import { labelOf } from '../shared/label.ts';
 import { performer } from '../shared/perform.ts';
+import { inTurn } from '../shared/turn.ts';
 import { decide, type FailuresState } from './decide.ts';
 
-/** Deadlines handled by one decision; the next tick takes the next ones. */
+/** Deadlines handled by one decision; the next tick takes the next ones, in turn. */
 const dueAtOnce = 100;
 /** `due/<13 digits>-<worker>`. */
 const timeDigits = 13;
@@ -60,7 +61,8 @@ async function loadState(
     readRecord(store, paths.launches, launchesRecord),
     ticked || lapsed ? store.list(paths.due) : Promise.resolve([]),
   ]);
-  const past = due.filter((name) => timeOf(name) <= now).slice(0, dueAtOnce);
+  const passed = due.filter((name) => timeOf(name) <= now);
+  const past = inTurn(passed, dueAtOnce, now);
   const timeoutMs = spec?.value.configured.failures.launchTimeoutMs ?? 0;
   const justLaunched = (name: string) => {
     const agoMs = now + timeoutMs - timeOf(name);
@@ -94,7 +96,9 @@ async function loadState(
       }),
     ),
     // A failure counts for its agent: it waits until that record can be read.
-    workers: workers.filter(({ value }) => !unread.has(paths.agent(value.agentId ?? ''))),
+    workers: workers.filter(
+      ({ value }) => value.state !== 'ended' || !unread.has(paths.agent(value.agentId ?? '')),
+    ),
   };
 }
 
