@@ -12,17 +12,21 @@ type Part = Pick<
   'store' | 'clock' | 'random' | 'paths' | 'id' | 'settings' | 'log'
 >;
 
-/** Makes folders and the fleet where they are missing, and lays the present configuration into `spec`. @throws StoreUnavailableError */
-export async function prepareRecords(part: Part): Promise<void> {
+/**
+ * Makes folders and the fleet where they are missing, and lays the present configuration into `spec`,
+ * as long as `leads` says so: who leads no more must not write over its successor's.
+ * @throws StoreUnavailableError
+ */
+export async function prepareRecords(part: Part, leads: () => boolean): Promise<void> {
   const { store, paths } = part;
   for (const folder of recordFolders(paths)) await store.ensure(folder);
-  await untilStored(part, async () => {
+  await untilStored(part, leads, async () => {
     if ((await readRecord(store, paths.fleet, fleetRecord)) !== undefined) return true;
     const fleet: FleetRecord = { v: 1, op: opOf(part), counter: 0 };
     await store.commit([createOf(paths.fleet, fleet)]);
     return true;
   });
-  await untilStored(part, () => refreshSpec(part));
+  await untilStored(part, leads, () => refreshSpec(part));
 }
 
 /** Only `configured` is ours; overrides last. The same settings make no new generation. */
@@ -66,8 +70,12 @@ export function sharedSettings(settings: ClusterSettings): ClusterSettings {
 }
 
 /** Repeats after a lost race; a write of unknown outcome is read back by the repeat itself. */
-async function untilStored(part: Part, write: () => Promise<boolean>): Promise<void> {
-  for (;;) {
+async function untilStored(
+  part: Part,
+  leads: () => boolean,
+  write: () => Promise<boolean>,
+): Promise<void> {
+  while (leads()) {
     try {
       if (await write()) return;
     } catch (error) {

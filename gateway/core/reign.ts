@@ -121,7 +121,8 @@ export class Reign {
     // The records of a cluster that ends are being deleted: they must not be made again.
     const ends = record?.state === 'removed' || record?.state === 'ended';
     if (record !== undefined && ends && !follows(record)) return record;
-    if (!this.#prepared) await prepareRecords(this.#part);
+    if (!this.#prepared) await prepareRecords(this.#part, this.#options.leads);
+    if (!this.#options.leads()) return undefined;
     this.#prepared = true;
     return this.#book.change((at) =>
       at === undefined || follows(at) ? this.#book.begin(at) : undefined,

@@ -1,9 +1,10 @@
-import { buildConnector, Client, type Dispatcher, Pool } from 'undici';
+import { buildConnector, Client, type Dispatcher } from 'undici';
 import { encodeCall, mediaTypes } from '#proto/mesos/codec.ts';
 import { RecordReader } from '#proto/mesos/record-io.ts';
 import type { SchedulerCall } from '#proto/mesos/types.ts';
 import type { CallOutcome } from '#proto/messages.ts';
 import type { MasterFinder } from './detect.ts';
+import { Lane } from './lane.ts';
 import { type Mesos, type Stream, type StreamListener, SubscribeError } from './mesos.ts';
 
 const path = '/api/v1/scheduler';
@@ -34,8 +35,8 @@ interface Target {
   readonly streamId: string;
   readonly listener: StreamListener;
   readonly path: string;
-  readonly ordered: Dispatcher;
-  readonly others: Dispatcher;
+  readonly ordered: Lane;
+  readonly others: readonly Lane[];
 }
 
 /** A Mesos master over its v1 scheduler API: protobuf both ways, RecordIO, redirects followed by hand. */
@@ -43,8 +44,6 @@ export class HttpMesos implements Mesos {
   readonly #masters: MasterFinder;
   readonly #headers: Readonly<Record<string, string>>;
   #target: Target | undefined;
-  /** Settles when the last ordered call has been answered: the next is written only then. */
-  #ordered: Promise<unknown> = Promise.resolve();
 
   constructor(options: HttpMesosOptions) {
     this.#masters = options.masters;
@@ -138,16 +137,15 @@ export class HttpMesos implements Mesos {
       connect: connectorFor(listener),
       headersTimeout: answerTimeoutMs,
       bodyTimeout: answerTimeoutMs,
-      pipelining: 1,
     };
-    // A call that hangs at the former master must not hold back those to this one.
-    this.#ordered = Promise.resolve();
+    // Lanes of its own: a call that hangs at the former master must not hold back those to this one.
+    const lane = (): Lane => new Lane(at.origin, options);
     this.#target = {
       streamId,
       listener,
       path: at.pathname,
-      ordered: new Client(at.origin, options),
-      others: new Pool(at.origin, { ...options, connections: 2 }),
+      ordered: lane(),
+      others: [lane(), lane()],
     };
   }
 
@@ -156,25 +154,23 @@ export class HttpMesos implements Mesos {
     const target = this.#target;
     if (target?.streamId !== streamId) return;
     this.#target = undefined;
-    target.ordered.close().catch(ignoreClosed);
-    target.others.close().catch(ignoreClosed);
+    for (const lane of [target.ordered, ...target.others]) lane.close().catch(ignoreClosed);
   }
 
   async call(streamId: string, call: Uint8Array, ordered: boolean): Promise<CallOutcome> {
     const target = this.#target;
     if (target?.streamId !== streamId) return streamIsOver;
-    if (!ordered) return this.#send(target, target.others, call);
+    const free = (one: Lane, other: Lane) => (other.waiting < one.waiting ? other : one);
+    const lane = ordered ? target.ordered : target.others.reduce(free);
     // Asked again when its turn comes: what waited behind the end of the stream is not sent.
-    const answered = this.#ordered.then(() => this.#send(target, target.ordered, call));
-    this.#ordered = answered;
-    return answered;
+    return lane.run((client) => this.#send(target, client, call));
   }
 
-  async #send(target: Target, way: Dispatcher, call: Uint8Array): Promise<CallOutcome> {
+  async #send(target: Target, client: Client, call: Uint8Array): Promise<CallOutcome> {
     if (this.#target !== target) return streamIsOver;
     if (!target.listener.wanted) return outcomeOfError(leadsNoMore);
     try {
-      const response = await way.request({
+      const response = await client.request({
         method: 'POST',
         path: target.path,
         headers: { ...this.#headers, 'mesos-stream-id': target.streamId },

@@ -109,25 +109,46 @@ test('mesos: calls carry stream id and credentials; ordered ones arrive in order
   await mesos.close();
 });
 
-test('mesos: ordered calls that wait behind the end of their stream are not sent', async (t) => {
+test('mesos: calls that wait behind the end of their stream or of the lead are not sent', async (t) => {
   const master = await startFakeMaster();
   t.after(() => master.stop());
-  const mesos = mesosAt(master.origin);
-  const stream = await mesos.subscribe(subscribe, deaf);
-  const answers: (() => void)[] = [];
-  master.answer = (_heard, response) => {
-    answers.push(() => response.writeHead(202).end());
-    return true;
-  };
-  const first = mesos.call(stream.streamId, call('REVIVE'), true);
-  const second = mesos.call(stream.streamId, call('SUPPRESS'), true);
-  await until(() => answers.length === 1, { deadlineMs: 5000, what: 'the first call' });
-  stream.close();
-  answers[0]?.();
-  assert.equal((await first).outcome, 'sent');
-  assert.equal((await second).outcome, 'refused');
-  assert.equal(master.heard.length, 2);
-  await mesos.close();
+  for (const ended of ['stream', 'lead']) {
+    const mesos = mesosAt(master.origin);
+    let wanted = true;
+    const listener = {
+      event: () => {},
+      closed: () => {},
+      get wanted() {
+        return wanted;
+      },
+    };
+    const stream = await mesos.subscribe(subscribe, listener);
+    const answers: (() => void)[] = [];
+    master.answer = (_heard, response) => {
+      answers.push(() => response.writeHead(202).end());
+      return true;
+    };
+    const before = master.heard.length;
+    // One connection for what is ordered, two for the rest.
+    const first = [call('REVIVE'), call('RECONCILE'), call('RECONCILE')];
+    const sent = first.map((one, at) => mesos.call(stream.streamId, one, at === 0));
+    const behind = [call('SUPPRESS'), call('RECONCILE'), call('RECONCILE'), call('RECONCILE')];
+    const refused = behind.map((one, at) => mesos.call(stream.streamId, one, at === 0));
+    await until(() => answers.length === 3, { deadlineMs: 5000, what: 'the first calls' });
+    if (ended === 'stream') stream.close();
+    else wanted = false;
+    for (const answer of answers) answer();
+    const outcomes = (await Promise.all([...sent, ...refused])).map(({ outcome }) => outcome);
+    assert.deepEqual(outcomes.slice(0, 3), ['sent', 'sent', 'sent']);
+    assert.ok(
+      outcomes.slice(3).every((outcome) => outcome !== 'sent'),
+      `${ended}: ${outcomes}`,
+    );
+    assert.equal(master.heard.length, before + 3, ended);
+    stream.close();
+    await mesos.close();
+    master.answer = undefined;
+  }
 });
 
 test('mesos: a redirect is followed for the subscription and for all its calls', async (t) => {
