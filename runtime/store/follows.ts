@@ -39,17 +39,18 @@ export class Follows {
           else done(error, { data, stat });
         }),
     );
-    if (reading === undefined) await this.#place(path, stale);
-    return reading;
+    if (reading !== undefined) return reading;
+    // Made between the two calls: whoever shares this reading may have made it.
+    return (await this.#place(path, stale)) ? this.node(path, stale) : undefined;
   }
 
-  #place(path: string, stale: () => void): Promise<void> {
+  /** Whether the node is there after all; only where it is not, its making is told. */
+  #place(path: string, stale: () => void): Promise<boolean> {
     return this.#session.call({ kind: 'read', verb: 'follow', path }, (client, done) =>
       client.exists(path, this.#onNode, (error, stat: Stat | null) => {
-        if (!error) add(this.#nodes, path, stale);
-        // Made between the two calls.
-        if (stat) fire(this.#nodes, path);
-        done(error);
+        const there = stat !== null && stat !== undefined;
+        if (!error && !there) add(this.#nodes, path, stale);
+        done(error, there);
       }),
     );
   }

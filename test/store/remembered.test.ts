@@ -81,6 +81,21 @@ test('store: one sees what one has written oneself, each time', async () => {
   }
 });
 
+test('store: one sees the node one has made while its place was being looked at', async () => {
+  const { store } = await remembering();
+  for (let n = 0; n < 200; n++) {
+    const before = store.read(absent);
+    await store.commit([{ kind: 'create', path: absent, data: '' }]);
+    assert.equal((await store.read(absent))?.version, 0, `the ${n}th time`);
+    await before;
+    await store.commit([{ kind: 'remove', path: absent, version: 0 }]);
+    assert.equal(await store.read(absent), undefined, 'its removal is told');
+    await store.commit([{ kind: 'create', path: absent, data: '' }]);
+    assert.equal((await store.read(absent))?.version, 0, 'and its next making');
+    await store.commit([{ kind: 'remove', path: absent, version: 0 }]);
+  }
+});
+
 test('store: after a check-only transaction one sees what others had written before it', async () => {
   const { store } = await remembering();
   const other = await open(world.servers);
