@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type Role, roles } from '#proto/access.ts';
+import { type Role, rightsOf, roles } from '#proto/access.ts';
 import { newUserKey, userKeyOf } from '#runtime/bus/nkeys.ts';
 import { accountOf } from './account.ts';
 
@@ -12,6 +12,8 @@ function main(words: string[]): void {
   const options = { cluster: { type: 'string' }, to: { type: 'string' } } as const;
   const { cluster, to } = parseArgs({ args: words, options, strict: true }).values;
   if (cluster === undefined || to === undefined) throw new RangeError(`usage: ${usage}`);
+  // The name stands in those of files: one that cannot be is refused before any is written.
+  rightsOf(cluster);
   // nats-server, another user, reads the configuration here; the seeds are for their own user.
   mkdirSync(to, { recursive: true, mode: 0o755 });
   const seedOf = (role: string): string => join(to, `${cluster}.${role}.nkey`);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -49,4 +49,10 @@ test('access: keys that are there stay', async (t) => {
   const before = texts();
   generate('blue', to);
   assert.deepEqual(texts(), before);
+});
+
+test('access: for a name that no cluster can have nothing is written', async (t) => {
+  const to = join(await scratch(t), 'access');
+  assert.throws(() => generate('../a', to), /may hold letters, digits, - and _ only/);
+  assert.equal(existsSync(to), false);
 });
