@@ -36,8 +36,8 @@ type Performer = (effect: Effect, headers?: Headers) => Promise<readonly Heard[]
 
 /** Performs effects: calls through the leading gateway, hints and answers on the bus. */
 export function performer(context: FunctionContext): Performer {
-  const { bus, subjects } = context;
-  const epochs = watchEpochs(bus, subjects);
+  const { bus, subjects, clock } = context;
+  const epochs = watchEpochs(bus, subjects, clock);
   return async (effect, headers = {}) => {
     const ground: Ground = { context, epochs, headers };
     switch (effect.kind) {

@@ -1,3 +1,5 @@
+import { NewestTerm } from './newest-term.ts';
+
 /** When something was said, by the clock of whoever said it. */
 export interface Said {
   readonly by: string;
@@ -25,19 +27,25 @@ interface Sender {
  * How late messages are, by their own time. The clocks of two hosts may differ by any amount: what
  * counts is how much longer a message was on its way than the quickest of its sender. Assumed is
  * that the first message that is heard of a sender came promptly, and that clocks run at the same
- * rate to one in a thousand. Of a sender whose clock was set back all counts as late for 10 s.
+ * rate to one in a thousand. Of a sender whose clock was set back all counts as late for 10 s, and
+ * as long of all where the counter of terms was set back.
  */
 export class Lateness {
   readonly #senders = new Map<string, Sender>();
-  #term = Number.NEGATIVE_INFINITY;
+  readonly #newest: NewestTerm;
+
+  /** `forgot` is told when a term was forgotten for a lower one. */
+  constructor(forgot: (was: number, now: number) => void = () => {}) {
+    this.#newest = new NewestTerm(forgot);
+  }
 
   /** ms; infinite for what belongs to a term that is over. `now` is the clock's `elapsed`. */
   of({ by, at, term }: Said, now: number): number {
-    if (term < this.#term) return Number.POSITIVE_INFINITY;
+    const heard = this.#newest.hear(term, now);
+    if (heard === 'over') return Number.POSITIVE_INFINITY;
     const known = this.#senders.get(by);
     // Those of the terms before are heard no more.
-    if (term > this.#term) this.#senders.clear();
-    this.#term = term;
+    if (heard === 'new') this.#senders.clear();
     const offsetMs = now - at;
     const late = known === undefined ? 0 : lateBy(known, offsetMs, now);
     if (known === undefined || late <= 0) {

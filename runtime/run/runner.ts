@@ -114,7 +114,10 @@ class Runner<State, Event, Effect> implements Running {
         this.#take(message, 'request', () => hears.parse(message));
       });
     }
-    const lateness = new Lateness();
+    const lateness = new Lateness((was, now) => {
+      const facts = { subject: hears.subject, was, now };
+      this.#options.log.warn(facts, 'only a lower epoch was heard for 10 s: it counts from now on');
+    });
     return bus.subscribe(hears.subject, this.#definition.name, (message) => {
       this.#take(message, 'hint', () => hears.parse(message), {
         freshMs: (event) => {

@@ -62,6 +62,29 @@ test('lateness: what was said in a term that is over is never in time, another s
   );
 });
 
+test('lateness: a counter of terms that was set back is believed after ten seconds, and told of', () => {
+  const forgotten: number[][] = [];
+  const lateness = new Lateness((was, now) => forgotten.push([was, now]));
+  lateness.of(said(0, 'a', 7), 0);
+  const late = Array.from({ length: 15 }, (_, n) =>
+    lateness.of(said(1000 * (n + 1), 'b', 1), 1000 * (n + 1)),
+  );
+  assert.deepEqual(
+    late.map((ms) => ms > 2000),
+    late.map((_, n) => n < 10),
+  );
+  assert.deepEqual(forgotten, [[7, 1]]);
+});
+
+test('lateness: a lower term beside the present one is never believed', () => {
+  const lateness = new Lateness((was, now) => assert.fail(`forgot ${was} for ${now}`));
+  for (let n = 0; n < 100; n++) {
+    assert.equal(lateness.of(said(1000 * n, 'a', 7), 1000 * n), 0);
+    const old = lateness.of(said(1000 * n, 'b', 6), 1000 * n + 500);
+    assert.equal(old, Number.POSITIVE_INFINITY);
+  }
+});
+
 test('runner: a message that was under way for more than two seconds is dropped, and counted', async () => {
   const definition = counting();
   const [, hint] = definition.hears;
