@@ -2,11 +2,13 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { until } from '#test/world/until.ts';
 import type { ScriptedWorker } from './demand.ts';
-import { flinkVersions, surplusHoldMs } from './flink.ts';
+import { flinkVersions } from './flink.ts';
 import { note, type Session, startSession } from './session.ts';
 
-/** Longer than a surplus worker is kept, and than an idle one may stay. */
-const settleMs = surplusHoldMs + 500;
+/** Longer than an idle worker may stay, and than what follows from a message takes. */
+const settleMs = 3500;
+/** Longer than a slow machine needs to restart a job: else its worker would be asked for twice. */
+const held = { 'drey.driver.surplus-hold': '10 s' };
 
 /** One session, used by the tests one after the other. */
 interface Run {
@@ -19,7 +21,7 @@ for (const version of flinkVersions) {
   describe(`driver: a session of Flink ${version}`, () => {
     const run = {} as Run;
     before(async () => {
-      run.session = await startSession(version);
+      run.session = await startSession(version, held);
     });
     after(() => run.session?.stop());
     itAsks(run);
