@@ -139,8 +139,9 @@ check_tools
 mkdir -p "$root/.drey" "$(dirname "$home")"
 exec 9>"$root/.drey/flink-install.lock"
 flock 9
-# Beside the home, so that a rename does the rest.
-scratch=$(mktemp -d "$home.XXXXXX")
+# Beside the home, so that a rename does the rest. What a killed run left there is nobody's any more.
+rm -rf "$home".install-?????? "$home".classes-??????
+scratch=$(mktemp -d "$home.install-XXXXXX")
 trap 'rm -rf "$scratch"' EXIT
 home_ready || install_home
 conf_ready || install_conf
