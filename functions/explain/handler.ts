@@ -8,8 +8,10 @@ import {
 import {
   agentRecord,
   driverRecord,
+  fleetRecord,
   frameworkRecord,
   launchesRecord,
+  reconcileRecord,
   workerRecord,
 } from '#proto/records.ts';
 import { type ClusterSettings, specRecord } from '#proto/spec.ts';
@@ -150,16 +152,23 @@ async function picture({
   paths,
   clock,
 }: FunctionContext): Promise<Omit<Picture, 'tick' | 'setAside'>> {
-  const [framework, spec, driver, launches, ids] = await Promise.all([
+  const [framework, spec, driver, launches, fleet, reconcile, ids, agentIds] = await Promise.all([
     readable(store, paths.framework, frameworkRecord),
     readable(store, paths.spec, specRecord),
     readable(store, paths.driver, driverRecord),
     readable(store, paths.launches, launchesRecord),
+    readable(store, paths.fleet, fleetRecord),
+    readable(store, paths.reconcile, reconcileRecord),
     store.list(paths.workers),
+    store.list(paths.agents),
   ]);
-  const unread = [framework, spec, driver, launches].flatMap((one) => one.why ?? []);
+  const single = [framework, spec, driver, launches, fleet, reconcile];
+  const unread = single.flatMap((one) => one.why ?? []);
   const noted = ({ message }: UnreadableRecordError): void => void unread.push(message);
   const workers = await readReadable(store, ids.map(paths.worker), workerRecord, noted);
+  // Only to tell which cannot be read, as of the fleet and of reconciliation.
+  const agents = agentIds.map((name) => `${paths.agents}/${name}`);
+  await readReadable(store, agents, agentRecord, noted);
   return {
     now: clock.now(),
     framework: framework.value,

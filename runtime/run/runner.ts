@@ -231,7 +231,6 @@ class Runner<State, Event, Effect> implements Running {
     const facts = { subject: only.subject, event: what, error };
     if (error instanceof UnreadableRecordError) {
       // Not the event's fault: it is served once a person, or a newer version, has mended the record.
-      this.#aside.put(only.subject, textOf(error), what);
       this.#deciding.leaveUndecided(error);
       return this.#release([only]);
     }

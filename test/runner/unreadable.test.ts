@@ -29,7 +29,7 @@ test('runner: an event that needs a record which cannot be read is left, the oth
   const store = new MemoryStore();
   store.records.set('/t/needed', { data: '{"v":2,"op":"newer"}', version: 0 });
   store.records.set('/t/listed', { data: 'no JSON', version: 0 });
-  const { running, ask, log } = await start(at(), reading(), store);
+  const { running, ask, log, aside, bus } = await start(at(), reading(), store);
   const asked = ['a', 'needs it', 'b', 'needs it too', 'c'].map((id) =>
     ask({ kind: 'add', id }, 1500).then(
       () => id,
@@ -47,4 +47,7 @@ test('runner: an event that needs a record which cannot be read is left, the oth
   await ask({ kind: 'add', id: 'needs it' });
   assert.equal(counted().at(-1), '/t/seen-needs it');
   await running.stop();
+  // The server has handed over what was published before.
+  await bus.request('$SYS.nobody', new Uint8Array(), { timeoutMs: 2000 }).catch(() => {});
+  assert.deepEqual(aside, [], 'nothing was set aside');
 });

@@ -1,6 +1,11 @@
 import { after, before } from 'node:test';
 import { z } from 'zod';
-import { type DecisionMessage, decisionMessage } from '#proto/messages.ts';
+import {
+  type DecisionMessage,
+  decisionMessage,
+  type SetAsideMessage,
+  setAsideMessage,
+} from '#proto/messages.ts';
 import type { Bus, BusMessage } from '#runtime/bus/bus.ts';
 import { connectBus } from '#runtime/bus/nats.ts';
 import { systemClock } from '#runtime/clock.ts';
@@ -154,6 +159,8 @@ export interface Started {
   readonly bus: Bus;
   readonly log: HeardLog;
   readonly decisions: DecisionMessage[];
+  /** What was set aside, as it was told. */
+  readonly aside: SetAsideMessage[];
   /** Asks and gives the answer as JSON. */
   ask(body: object, timeoutMs?: number): Promise<unknown>;
 }
@@ -175,6 +182,11 @@ export async function start<S, E>(
     const line: unknown = JSON.parse(new TextDecoder().decode(message.data));
     decisions.push(decisionMessage.parse(line));
   });
+  const setAsideSubject = `set-aside.${copies}`;
+  const aside: SetAsideMessage[] = [];
+  bus.subscribe(setAsideSubject, undefined, (message) => {
+    aside.push(setAsideMessage.parse(JSON.parse(new TextDecoder().decode(message.data))));
+  });
   const running = await runFunction(definition, {
     store,
     bus,
@@ -183,7 +195,7 @@ export async function start<S, E>(
     copy: `copy${copies}`,
     log,
     decisionSubject,
-    setAsideSubject: `set-aside.${copies}`,
+    setAsideSubject,
   });
   // The server knows the subscriptions once it has answered for something sent after them.
   await bus.request('$SYS.nobody', new Uint8Array(), { timeoutMs: 2000 }).catch(() => {});
@@ -192,6 +204,7 @@ export async function start<S, E>(
     bus,
     log,
     decisions,
+    aside,
     ask: async (body, timeoutMs = 5000) => {
       const data = new TextEncoder().encode(JSON.stringify(body));
       const answer = await asker.request('count.ask', data, { timeoutMs });
