@@ -58,11 +58,10 @@ export function explainFunction(
   const log = decisionLog(context);
   const aside = setAsideLog(context);
   const tick = lastTick(context);
-  const look = async (): Promise<Picture> => ({
-    ...(await picture(context)),
-    tick: tick(),
-    setAside: aside.known(),
-  });
+  const look = async (): Promise<Picture> => {
+    const [seen, setAside] = await Promise.all([picture(context), aside.known()]);
+    return { ...seen, tick: tick(), setAside };
+  };
   const answer = (
     question: string,
     about: (message: BusMessage) => Promise<unknown>,

@@ -1,10 +1,11 @@
 import type { BusMessage, Subscription } from '#runtime/bus/bus.ts';
 import { sleep } from '#runtime/clock.ts';
-import { DreyError } from '#runtime/errors.ts';
 import type { FunctionContext } from '../shared/context.ts';
 
 /** The log has been read when nothing more of it comes for so long. */
 const settleMs = 100;
+/** An answer waits no longer for the log: most of it is other things. */
+const patienceMs = 300;
 
 /** What a stream is read for. */
 export interface Wanted<T> {
@@ -19,8 +20,8 @@ export interface Wanted<T> {
 
 /** The newest of what the decision stream holds, read once and then followed. */
 export interface Followed<T> {
-  /** As far as it was read; the first call begins to read. */
-  known(): readonly T[];
+  /** As far as it was read within 300 ms; the first call begins to read. Throws nothing. */
+  known(): Promise<readonly T[]>;
   /** After it was read. @throws a DreyError where the stream cannot be read */
   all(): Promise<readonly T[]>;
 }
@@ -56,11 +57,14 @@ export function follow<T>(
   };
   return {
     all,
-    known: () => {
-      all().catch((error) => {
-        if (!(error instanceof DreyError)) throw error;
+    known: async () => {
+      const { promise: waited, resolve } = Promise.withResolvers<void>();
+      const patience = clock.after(patienceMs, resolve);
+      const read = all().catch((error) => {
         log?.warn({ error, filter }, 'the decision stream cannot be read');
       });
+      await Promise.race([read, waited]);
+      patience.cancel();
       return things;
     },
   };
