@@ -2,6 +2,7 @@ import type { Mesos } from '#gateway/mesos/mesos.ts';
 import type { CallOutcome } from '#proto/messages.ts';
 import type { Bus, BusMessage } from '#runtime/bus/bus.ts';
 import { NoResponderError, RequestTimeoutError } from '#runtime/errors.ts';
+import { storeLike } from '#runtime/store/like.ts';
 import type { Store, Stored, StoreOp } from '#runtime/store/store.ts';
 
 /** The same store, which writes something else than it was told. */
@@ -84,32 +85,6 @@ export function confident(mesos: Mesos): Mesos {
       const outcome = await mesos.call(streamId, bytes, ordered);
       return outcome.outcome === 'unknown' ? { outcome: 'sent', status: 202 } : outcome;
     },
-  };
-}
-
-function storeLike(store: Store, other: Partial<Pick<Store, 'read' | 'watch' | 'commit'>>): Store {
-  return {
-    read: (path) => store.read(path),
-    list: (path) => store.list(path),
-    commit: (ops) => store.commit(ops),
-    ensure: (path) => store.ensure(path),
-    createEphemeralSequential: (prefix, data) => store.createEphemeralSequential(prefix, data),
-    discard: (path) => store.discard(path),
-    watch: (path, listener) => store.watch(path, listener),
-    follow: (path, stale) => store.follow(path, stale),
-    followList: (path, stale) => store.followList(path, stale),
-    onSession: (listener) => store.onSession(listener),
-    get session() {
-      return store.session;
-    },
-    get sessionTimeoutMs() {
-      return store.sessionTimeoutMs;
-    },
-    get lastContact() {
-      return store.lastContact;
-    },
-    close: () => store.close(),
-    ...other,
   };
 }
 
